@@ -1,0 +1,61 @@
+"""The command `ampy-conform`: one module a verb, loaded when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ampy_conformance import __version__
+from ampy_conformance._errors import ConformError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class _Verbs(click.Group):
+    """Finds its commands in this folder: `spec.py` holds `ampy-conform spec` as `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        names = (each.name for each in pkgutil.iter_modules(__path__))
+        return sorted(name for name in names if not name.startswith("_"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f"{__name__}.{cmd_name}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with:  ampy-conform certify nats",
+)
+@click.version_option(__version__, prog_name="ampy-conform")
+def cli() -> None:
+    """Certify implementations of the ampy-bus contract, clause by clause."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; every error of a user ends in one sentence and an exit code."""
+    try:
+        code = cli.main(args=arguments, prog_name="ampy-conform", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except ConformError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)
