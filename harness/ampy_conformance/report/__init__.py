@@ -1,1 +1,1 @@
-"""See docs/design.md."""
+"""One canonical JSON Lines report; every rendering and the exit code are made from it alone."""

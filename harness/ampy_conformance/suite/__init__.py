@@ -1,1 +1,1 @@
-"""See docs/design.md."""
+"""The judge: pytest plugin, lab, plan, known failures."""

@@ -1,0 +1,89 @@
+"""Known failures: accepted for a while, on record, and never silently."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from ampy_conformance._errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+FIELDS = {"clause", "issue", "expires", "signature"}
+
+
+@dataclass(frozen=True)
+class KnownFailure:
+    """One entry: `clause` may fail until `expires`, if what it says contains `signature`."""
+
+    clause: str
+    issue: str
+    expires: dt.date
+    signature: str
+
+    def covers(self, clause: str, says: str, today: dt.date) -> bool:
+        """Tell whether a failure of `clause` with the message `says` is this one."""
+        return clause == self.clause and self.signature in says and today <= self.expires
+
+
+def load(path: Path, clauses: Collection[str]) -> tuple[KnownFailure, ...]:
+    """Read a known-failure file (a YAML list); every mistake in it is a `UsageError`."""
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the known failures {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} is not YAML: expected a list of known failures") from error
+    if not isinstance(data, list):
+        raise UsageError(f"{path} must be a list of entries with {', '.join(sorted(FIELDS))}")
+    return tuple(_entry(path, number, each, clauses) for number, each in enumerate(data, 1))
+
+
+def _entry(path: Path, number: int, data: Any, clauses: Collection[str]) -> KnownFailure:
+    where = f"{path}, entry {number}"
+    if not isinstance(data, dict) or set(data) != FIELDS:
+        raise UsageError(f"{where}: needs exactly the fields {', '.join(sorted(FIELDS))}")
+    if data["clause"] not in clauses:
+        raise UsageError(f"{where}: there is no clause {data['clause']!r}")
+    if not isinstance(data["expires"], dt.date) or isinstance(data["expires"], dt.datetime):
+        raise UsageError(f"{where}: expires must be a date such as 2030-01-31")
+    link = urlsplit(str(data["issue"]))
+    if link.scheme not in ("http", "https") or not link.netloc:
+        raise UsageError(f"{where}: issue must be the URL of the issue that tracks the failure")
+    if not isinstance(data["signature"], str) or not data["signature"].strip():
+        raise UsageError(f"{where}: signature must be a part of the failure's message")
+    return KnownFailure(data["clause"], data["issue"], data["expires"], data["signature"])
+
+
+def stale(
+    entries: tuple[KnownFailure, ...],
+    ran: Mapping[str, Collection[str]],
+    used: Collection[KnownFailure],
+    *,
+    complete: bool,
+    today: dt.date,
+) -> list[str]:
+    """Say of each entry that no longer holds why; an entry that holds is silent.
+
+    `ran` maps each clause that ran to the messages it failed with; `complete` tells that
+    nothing was deselected, so that an entry that met no case matches nothing at all.
+    """
+    found = []
+    for each in entries:
+        if today > each.expires:
+            found.append(f"{each.clause}: the known failure expired on {each.expires}")
+        elif each in used:
+            continue
+        elif each.clause in ran:
+            messages = ran[each.clause]
+            what = "fails in another way than its signature says" if messages else "passes now"
+            found.append(f"{each.clause}: {what}; remove or correct the entry")
+        elif complete:
+            found.append(f"{each.clause}: the known failure matches nothing in this run")
+    return found
