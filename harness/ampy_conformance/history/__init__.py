@@ -1,1 +1,5 @@
-"""See docs/design.md."""
+"""Everything that happens in a case, as one ordered stream of events."""
+
+from ampy_conformance.history.events import Event, Recorder
+
+__all__ = ["Event", "Recorder"]

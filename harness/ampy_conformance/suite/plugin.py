@@ -1,0 +1,393 @@
+"""The pytest plugin: collects, runs and judges the cases, and alone writes the report."""
+
+from __future__ import annotations
+
+import datetime as dt
+import platform
+import secrets
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from ampy_conformance import __version__, contract as contracts
+from ampy_conformance._errors import ConformError, UsageError
+from ampy_conformance._layout import room
+from ampy_conformance.contract.digest import tree_digest
+from ampy_conformance.report import lines
+from ampy_conformance.report.outcomes import Exit, Outcome
+from ampy_conformance.suite import cases, known, rollup
+from ampy_conformance.suite.lab import Lab
+from ampy_conformance.suite.session import Options, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from ampy_conformance.contract.registry import Clause
+
+LAB = pytest.StashKey[Lab]()
+ERRORS = pytest.StashKey[list[BaseException]]()
+CLAUSES = pytest.StashKey[tuple["Clause", ...]]()
+CASE = pytest.StashKey[cases.Case]()
+
+# A driver that fails this often in a row will not recover; the remaining cases are not run.
+TROUBLE_LIMIT = 5
+TRANSCRIPT = 80
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer the options of a certification."""
+    group = parser.getgroup("ampy-conform", "certification of an ampy-bus binding")
+    group.addoption("--driver", help="the binding under test: nats, mem, exec:..., py:..., tcp:...")
+    group.addoption("--broker-url", help="use this broker instead of an embedded one")
+    group.addoption("--dedicated-broker", action="store_true", help="that broker is for tests only")
+    group.addoption("--seed", type=int, help="seed of all random choices (default: a new one)")
+    group.addoption("--report", help="write the JSON Lines report here")
+    group.addoption("--spec", help="folder of another contract")
+    group.addoption("--known-failures", help="YAML file of accepted failures")
+    group.addoption("--time-scale", type=float, default=1.0, help="stretch all waiting times")
+    group.addoption("--strict-should", action="store_true", help="warnings fail the run")
+    for what in ("clause", "group", "profile"):
+        group.addoption(f"--{what}", action="append", default=[], help=f"only this {what}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set up the run; mistakes of the user end here, with exit code 2."""
+    config.addinivalue_line("markers", "clause(*ids): the clauses that the test judges")
+    try:
+        config.pluginmanager.register(Run(config), "ampy-conform-run")
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+class Run:
+    """One certification."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        option = config.getoption
+        if not option("--driver"):
+            raise UsageError("say which binding to judge: --driver nats (or exec:..., py:..., tcp:...)")
+        self.config = config
+        spec = option("--spec")
+        self.contract = contracts.load(Path(spec) if spec else None)
+        self.options = Options(
+            driver=option("--driver"),
+            seed=secrets.randbelow(2**31) if option("--seed") is None else option("--seed"),
+            broker_url=option("--broker-url"),
+            dedicated_broker=option("--dedicated-broker"),
+            time_scale=option("--time-scale"),
+        )
+        path = option("--known-failures")
+        self.known = known.load(Path(path), self.contract.clauses) if path else ()
+        self.selection = {
+            what: [each.upper() if what != "profile" else each for each in option(f"--{what}")]
+            for what in ("clause", "group", "profile")
+        }
+        self._check_selection()
+        self.strict = option("--strict-should")
+        report = option("--report")
+        self.writer = lines.Writer(Path(report)) if report else None
+        self.session: Session | None = None
+        self.trouble: str | None = None
+        self.claimed: set[str] = set()
+        self.judged: dict[str, list[tuple[str, Outcome]]] = defaultdict(list)
+        self.messages: dict[str, list[str]] = defaultdict(list)
+        self.used: set[known.KnownFailure] = set()
+        self.tested: set[str] = set()
+        self.deselected = False
+        self.in_a_row = 0
+        self.code = Exit.HARNESS
+        self.started = time.monotonic()
+
+    def _check_selection(self) -> None:
+        groups = {each.id.partition("-")[0] for each in self.contract.clauses.values()}
+        names = {"clause": set(self.contract.clauses), "group": groups, "profile": set(self.contract.profiles)}
+        folded = {each.upper(): each for each in self.contract.clauses}
+        for what, wanted in self.selection.items():
+            for index, each in enumerate(wanted):
+                if what == "clause" and each in folded:
+                    wanted[index] = folded[each]
+                elif each not in names[what]:
+                    raise UsageError(
+                        f"there is no {what} {each!r}; `ampy-conform explain` lists the clauses"
+                        if what == "clause"
+                        else f"there is no {what} {each!r}; there are {', '.join(sorted(names[what]))}"
+                    )
+
+    # -- collection ---------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Attach clauses to cases and keep the selected ones."""
+        kept, dropped = [], []
+        for item in items:
+            ids = [each for mark in item.iter_markers("clause") for each in mark.args]
+            unknown = [each for each in ids if each not in self.contract.clauses]
+            if unknown or not ids:
+                what = f"names unknown clauses {unknown}" if unknown else "names no clause"
+                raise pytest.UsageError(f"{item.nodeid} {what}")
+            item.stash[CLAUSES] = tuple(self.contract.clauses[each] for each in dict.fromkeys(ids))
+            self.tested.update(ids)
+            (kept if self._selected(item.stash[CLAUSES]) else dropped).append(item)
+        if dropped:
+            self.deselected = True
+            self.config.hook.pytest_deselected(items=dropped)
+            items[:] = kept
+
+    def _selected(self, clauses: tuple[Clause, ...]) -> bool:
+        wanted = self.selection
+        if not any(wanted.values()):
+            return True
+        return any(
+            each.id in wanted["clause"]
+            or each.id.partition("-")[0] in wanted["group"]
+            or each.profile in wanted["profile"]
+            for each in clauses
+        )
+
+    def pytest_deselected(self) -> None:
+        """Note that the run is partial (also when `-k` did it)."""
+        self.deselected = True
+
+    # -- running ------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Connect to the binding and start its broker before the first case."""
+        if session.testsfailed or not session.items or self.config.option.collectonly:
+            return None
+        try:
+            self.session = Session(self.contract, self.options)
+        except ConformError as error:
+            self.trouble = str(error)
+            self._head(session)
+            return True
+        self.claimed = {"core", *self.session.hello.profiles} & set(self.contract.profiles)
+        self._head(session)
+        return None
+
+    def _head(self, session: pytest.Session) -> None:
+        facts: dict[str, Any] = {"connectable": self.options.driver}
+        broker: dict[str, Any] = {}
+        if self.session is not None:
+            facts |= self.session.hello.facts() | {"clock_trusted": self.session.clock.trusted}
+            assert self.session.broker is not None
+            broker = self.session.broker.facts()
+        self._write(
+            "run",
+            schema=lines.SCHEMA_VERSION,
+            suite={
+                "name": "ampy-bus-conformance",
+                "version": __version__,
+                "digest": tree_digest(room("conformance")),
+            },
+            contract={
+                "name": self.contract.name,
+                "version": self.contract.version,
+                "digest": self.contract.digest,
+            },
+            driver=facts,
+            broker=broker,
+            seed=self.options.seed,
+            selection={what: each for what, each in self.selection.items() if each},
+            keyword=self.config.option.keyword or None,
+            time_scale=self.options.time_scale,
+            planned=len(session.items),
+            started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            platform={"system": platform.system(), "python": platform.python_version()},
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        """Run one case, a second time where the driver died under test; write its line."""
+        self._write("start", case=item.nodeid)
+        began = time.monotonic()
+        early = self._early(item)
+        if early is None:
+            item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            case, reports = self._attempt(item, nextitem, died_before=False)
+            if case.died_under_test:
+                case, reports = self._attempt(item, nextitem, died_before=True)
+                if case.outcome is Outcome.PASS:
+                    says = "the driver died on the tested record once and passed when tried again"
+                    case = cases.Case(dict.fromkeys(case.clauses, Outcome.INCONCLUSIVE), says)
+            self._account(item, case)
+            for each in reports:
+                item.ihook.pytest_runtest_logreport(report=each)
+            item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        else:
+            case = early
+        self._case_line(item, case, time.monotonic() - began)
+        return True
+
+    def _early(self, item: pytest.Item) -> cases.Case | None:
+        clauses = item.stash[CLAUSES]
+        if not any(each.profile in self.claimed for each in clauses):
+            names = ", ".join(sorted({each.profile for each in clauses}))
+            says = f"the binding does not claim {names}"
+            return cases.Case({each.id: Outcome.NOT_CLAIMED for each in clauses}, says)
+        if self.in_a_row >= TROUBLE_LIMIT:
+            says = f"not run: the driver failed {TROUBLE_LIMIT} cases in a row"
+            return cases.Case({each.id: Outcome.NOT_RUN for each in clauses}, says)
+        return None
+
+    def _attempt(
+        self, item: pytest.Item, nextitem: pytest.Item | None, *, died_before: bool
+    ) -> tuple[cases.Case, list[pytest.TestReport]]:
+        item.stash[ERRORS] = []
+        if LAB in item.stash:
+            del item.stash[LAB]
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        errors = item.stash[ERRORS]
+        lab = item.stash.get(LAB, None)
+        case = cases.judge(
+            item.stash[CLAUSES], lab, errors[0] if errors else None, died_before=died_before
+        )
+        item.stash[CASE] = case
+        _colour(reports, case)
+        return case, reports
+
+    def _account(self, item: pytest.Item, case: cases.Case) -> None:
+        self.in_a_row = self.in_a_row + 1 if case.driver_trouble else 0
+        if case.blames is not None:
+            self.messages[case.blames].append(case.says)
+            for entry in self.known:
+                if entry.covers(case.blames, case.says, dt.datetime.now(dt.UTC).date()):
+                    case.clauses[case.blames] = Outcome.KNOWN
+                    case.notes.append(f"known failure: {entry.issue}, until {entry.expires}")
+                    self.used.add(entry)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, None]:
+        """Keep what the test raised; the first error of setup, call, teardown counts."""
+        yield
+        if call.excinfo is not None:
+            item.stash.setdefault(ERRORS, []).append(call.excinfo.value)
+
+    # -- fixtures -----------------------------------------------------------------------
+
+    @pytest.fixture
+    def lab(self, request: pytest.FixtureRequest) -> Iterator[Lab]:
+        """One test's workplace, isolated from every other."""
+        assert self.session is not None
+        lab = Lab(self.session)
+        request.node.stash[LAB] = lab
+        yield lab
+        lab.close()
+
+    @pytest.fixture(scope="session")
+    def shared_lab(self) -> Iterator[Any]:
+        """Return a function that makes labs which live as long as the run."""
+        assert self.session is not None
+        labs: list[Lab] = []
+
+        def make() -> Lab:
+            assert self.session is not None
+            labs.append(Lab(self.session))
+            return labs[-1]
+
+        yield make
+        for each in labs:
+            each.close()
+
+    # -- the end ------------------------------------------------------------------------
+
+    def _write(self, kind: str, **fields: Any) -> None:
+        if self.writer is not None and not self.writer.closed:
+            self.writer.write(kind, **fields)
+
+    def _case_line(self, item: pytest.Item, case: cases.Case, seconds: float) -> None:
+        for clause, outcome in case.clauses.items():
+            self.judged[clause].append((item.nodeid, outcome))
+        told = case.outcome not in (Outcome.PASS, Outcome.NOT_CLAIMED)
+        lab = item.stash.get(LAB, None)
+        self._write(
+            "case",
+            id=item.nodeid,
+            title=_title(item),
+            clauses={clause: str(outcome) for clause, outcome in case.clauses.items()},
+            outcome=str(case.outcome),
+            says=case.says,
+            expected=_bounded(case.expected),
+            seen=_bounded(case.seen),
+            blames=case.blames,
+            notes=case.notes,
+            seconds=round(seconds, 3),
+            transcript=[each.row() for each in lab.history][-TRANSCRIPT:] if told and lab else [],
+        )
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Close driver and broker, roll up, write the end, and set the exit status."""
+        if self.config.option.collectonly:
+            return
+        if exitstatus == pytest.ExitCode.USAGE_ERROR:
+            return
+        if exitstatus == pytest.ExitCode.INTERRUPTED:
+            self.trouble = self.trouble or "interrupted"
+        if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
+            self.trouble = self.trouble or "the suite itself failed"
+        try:
+            if self.session is not None:
+                self.session.close()
+        except ConformError as error:
+            self.trouble = self.trouble or str(error)
+        results = rollup.clauses(self.contract, self.claimed, self.judged, self.tested)
+        for each in results:
+            self._write("clause", **each.line())
+        end = rollup.end(
+            self.contract,
+            self.claimed,
+            results,
+            selected=self.deselected,
+            stale=known.stale(
+                self.known,
+                {clause: self.messages[clause] for clause in self.judged},
+                self.used,
+                complete=not self.deselected,
+                today=dt.datetime.now(dt.UTC).date(),
+            ),
+            strict=self.strict,
+            trouble=self.trouble,
+        )
+        self.code = Exit(end["exit"])
+        if self.writer is not None:
+            self.writer.end(**end, seconds=round(time.monotonic() - self.started, 3))
+        session.exitstatus = int(self.code)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say the verdict where pytest itself is the front end."""
+        if self.trouble:
+            terminalreporter.write_line(f"error: {self.trouble}")
+        terminalreporter.write_line(f"ampy-conform: exit {int(self.code)} ({self.code.name.lower()})")
+
+
+def _title(item: pytest.Item) -> str:
+    doc = getattr(getattr(item, "function", None), "__doc__", None) or ""
+    return " ".join(doc.split())
+
+
+def _bounded(value: Any, limit: int = 2000) -> Any:
+    """Return a JSON value that is never long: reports are read by people."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, list | tuple | dict) and len(repr(value)) <= limit:
+        return value
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+
+
+def _colour(reports: list[pytest.TestReport], case: cases.Case) -> None:
+    """Make pytest's own reports agree with the case, one line each."""
+    skipped = (Outcome.NOT_CLAIMED, Outcome.NOT_RUN)
+    for each in reports:
+        if each.failed and case.outcome in skipped:
+            each.outcome = "skipped"
+            each.longrepr = (str(each.location[0]), each.location[1] or 0, case.says)
+        elif each.failed:
+            each.longrepr = f"{case.outcome}: {case.says}"

@@ -1,0 +1,113 @@
+"""What one run has: the binding's driver, a broker, and the facts about both."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ampy_conformance import broker as brokers
+from ampy_conformance import driver as drivers
+from ampy_conformance.contract.samples import Samples
+from ampy_conformance.suite.bus import Handles
+
+if TYPE_CHECKING:
+    from ampy_conformance.broker import Broker
+    from ampy_conformance.contract import Contract
+    from ampy_conformance.driver import Driver, Hello
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run was asked for."""
+
+    driver: str
+    seed: int
+    broker_url: str | None = None
+    dedicated_broker: bool = False
+    time_scale: float = 1.0
+
+
+class Session:
+    """Driver processes and the broker of one run; closed as a whole.
+
+    One driver process is pooled and serves many buses; tests that kill get fresh ones.
+    """
+
+    def __init__(self, contract: Contract, options: Options) -> None:
+        self.contract = contract
+        self.options = options
+        self.directory = Path(tempfile.mkdtemp(prefix="ampy-conform-"))
+        self.handles = Handles()
+        self.samples = Samples(contract, options.seed)
+        self.failed_in_a_row = 0
+        self.lost_controls = 0
+        self._states = 0
+        self._pooled: Driver | None = None
+        self.broker: Broker | None = None
+        try:
+            self._pooled, self.hello = self._connect()
+            self.clock = self._pooled.check_clock()
+            self.broker = brokers.provision(
+                self.hello.broker,
+                domains=tuple(contract.domains),
+                url=options.broker_url,
+                dedicated=options.dedicated_broker,
+                directory=self.directory,
+            )
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self) -> tuple[Driver, Hello]:
+        driver = drivers.connect(self.options.driver, time_scale=self.options.time_scale)
+        try:
+            hello = driver.hello(self.contract.name, self.contract.version, self.contract.digest)
+        except BaseException:
+            driver.kill()
+            raise
+        return driver, hello
+
+    def pooled(self) -> Driver:
+        """Return the shared driver process, a new one where the last is gone."""
+        if self._pooled is None or not self._pooled.alive:
+            self._drop()
+            self._pooled, _ = self._connect()
+        return self._pooled
+
+    def _drop(self) -> None:
+        if self._pooled is not None:
+            with contextlib.suppress(drivers.DriverError):
+                self._pooled.kill()
+            self._pooled = None
+
+    def fresh(self) -> Driver:
+        """Start a driver process of its own for one test."""
+        driver, _ = self._connect()
+        return driver
+
+    def respawn(self, driver: Driver) -> Driver:
+        """Start `driver` again after its death: same arguments, incarnation + 1."""
+        again = driver.respawn()
+        again.hello(self.contract.name, self.contract.version, self.contract.digest)
+        return again
+
+    def state_dir(self) -> str:
+        """Return a new folder for what a binding has to remember."""
+        self._states += 1
+        path = self.directory / f"state-{self._states}"
+        path.mkdir()
+        return str(path)
+
+    def close(self) -> None:
+        """End every process of the run and remove its files."""
+        if self._pooled is not None:
+            with contextlib.suppress(drivers.DriverError):
+                self._pooled.stop()
+            self._drop()
+        if self.broker is not None:
+            self.broker.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
