@@ -1,0 +1,169 @@
+"""`ampy-conform certify`: judge a binding, clause by clause, on a real broker."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ampy_conformance import _process
+from ampy_conformance._errors import ConformError, HarnessError, UsageError
+from ampy_conformance.report import console as rendering
+from ampy_conformance.report import junit, lines
+from ampy_conformance.suite import child, follow
+
+if TYPE_CHECKING:
+    import subprocess
+
+MARKS = {
+    "pass": "[green]pass[/]",
+    "warn": "[yellow]warn[/]",
+    "fail": "[bold red]FAIL[/]",
+    "known failure": "[magenta]known[/]",
+    "error": "[bold red]error[/]",
+    "inconclusive": "[yellow]?   [/]",
+    "not run": "[dim]not run[/]",
+    "not claimed": "[dim]not claimed[/]",
+}
+LAST_LINES = 12
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ampy-conform certify nats                          the reference binding on an embedded nats-server
+  ampy-conform certify "exec:./my-driver --flag"     your binding, through your driver
+  ampy-conform certify nats --clause ORD-01 -v       one clause, case by case
+  ampy-conform explain ORD-01                        what a clause says, and what to look at
+\b
+Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usage,
+3 harness or broker failure, 4 nothing ran, 5 stale known failure, 6 inconclusive."""
+)
+@click.argument("driver")
+@click.option("--clause", "clauses", multiple=True, help="Only this clause (repeatable).")
+@click.option("--group", "groups", multiple=True, help="Only this group, e.g. ORD (repeatable).")
+@click.option("--profile", "profiles", multiple=True, help="Only this profile (repeatable).")
+@click.option("--case", help="Only cases whose name matches this expression.")
+@click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
+@click.option("--broker", "broker_url", help="URL of a broker of yours instead of an embedded one.")
+@click.option("--dedicated-broker", is_flag=True, help="That broker is for tests: its streams may be remade.")
+@click.option(
+    "--known-failures", type=click.Path(path_type=Path), help="YAML list of accepted failures."
+)
+@click.option("--strict", is_flag=True, help="Warnings (SHOULD) fail the run.")
+@click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
+@click.option("--time-scale", type=click.FloatRange(0.1, 100), default=1.0, help="Stretch all waiting times.")
+@click.option("--report", type=click.Path(path_type=Path), help="Keep the JSON Lines report here.")
+@click.option("--junit", "junit_path", type=click.Path(path_type=Path), help="Write JUnit XML here.")
+@click.option("--json", "as_json", is_flag=True, help="Print the last line of the report instead of a summary.")
+@click.option("-v", "--verbose", is_flag=True, help="Print every case as it ends.")
+def command(  # noqa: PLR0917 (one parameter an option)
+    driver: str,
+    clauses: tuple[str, ...],
+    groups: tuple[str, ...],
+    profiles: tuple[str, ...],
+    case: str | None,
+    seed: int | None,
+    broker_url: str | None,
+    dedicated_broker: bool,  # noqa: FBT001
+    known_failures: Path | None,
+    strict: bool,  # noqa: FBT001
+    spec: Path | None,
+    time_scale: float,
+    report: Path | None,
+    junit_path: Path | None,
+    as_json: bool,  # noqa: FBT001
+    verbose: bool,  # noqa: FBT001
+) -> int:
+    """Certify the binding behind DRIVER against the contract.
+
+    DRIVER is a name (nats, mem), exec:COMMAND, py:package.module:Class or tcp:HOST:PORT.
+    """
+    for path in (report, junit_path):
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"the folder of {path} does not exist; create it first")
+    with tempfile.TemporaryDirectory(prefix="ampy-conform-run-") as scratch:
+        target = report or Path(scratch) / "report.jsonl"
+        request = child.Request(
+            driver=driver,
+            report=target,
+            seed=secrets.randbelow(2**31) if seed is None else seed,
+            broker_url=broker_url,
+            dedicated_broker=dedicated_broker,
+            spec=spec,
+            known_failures=known_failures,
+            strict=strict,
+            time_scale=time_scale,
+            clauses=clauses,
+            groups=groups,
+            profiles=profiles,
+            case=case,
+        )
+        log = Path(scratch) / "pytest.log"
+        target.unlink(missing_ok=True)
+        process = child.start(request, log)
+        try:
+            _watch(target, process, quiet=as_json, verbose=verbose)
+            process.wait()
+        finally:
+            _process.end(process)
+        whole = _read(target, log, process.returncode)
+    if junit_path is not None:
+        junit_path.write_bytes(junit.render(whole))
+    if as_json:
+        click.echo(lines.json.dumps(whole.end))
+    else:
+        rendering.show(whole, Console(), report)
+    return int(whole.end["exit"])
+
+
+def _read(path: Path, log: Path, code: int) -> lines.Report:
+    """Read the report; where the suite could not write one, say why it ended."""
+    output = log.read_text("utf-8", "replace").strip().splitlines()
+    if code == 2:  # noqa: PLR2004 (usage, by the table of exit codes)
+        said = [each.removeprefix("ERROR: ") for each in output if each.startswith("ERROR: ")]
+        raise UsageError(said[0] if said else "\n".join(output[-LAST_LINES:]))
+    try:
+        return lines.read(path)
+    except ConformError as error:
+        tail = "\n".join(output[-LAST_LINES:])
+        raise HarnessError(f"the suite ended without a whole report ({error})\n{tail}") from error
+
+
+def _watch(path: Path, process: subprocess.Popen[bytes], *, quiet: bool, verbose: bool) -> None:
+    """Show the progress of the run on standard error."""
+    console = Console(stderr=True, quiet=quiet)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[now]}[/]"),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("connecting", total=None, now="")
+        for line in follow.lines(path, process):
+            if line is not None:
+                _step(progress, task, line, verbose=verbose)
+
+
+def _step(progress: Progress, task: Any, line: dict[str, Any], *, verbose: bool) -> None:
+    kind = line["kind"]
+    if kind == "run":
+        progress.update(task, total=line["planned"], description="certifying")
+    elif kind == "start":
+        progress.update(task, now=line["case"].rpartition("::")[2])
+    elif kind == "case":
+        progress.advance(task)
+        bad = line["outcome"] in ("fail", "error", "inconclusive")
+        if verbose or bad:
+            name = line["id"].rpartition("::")[2].replace("[", r"\[")
+            said = line["says"].replace("[", r"\[")
+            clauses = " ".join(line["clauses"])
+            mark = MARKS[line["outcome"]]
+            progress.console.print(f"{mark} {clauses} [dim]{name} {line['seconds']} s[/] {said}")

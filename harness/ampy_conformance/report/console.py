@@ -1,0 +1,128 @@
+"""The summary that a person reads: what failed, the clause's words, how to reproduce it."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from ampy_conformance.report.lines import Line, Report
+
+COLUMNS = ("pass", "warn", "fail", "known failure", "error", "inconclusive", "not run", "not claimed")
+TOLD = ("fail", "error", "inconclusive", "known failure", "warn", "not run")
+STYLES = {"fail": "red", "error": "red", "inconclusive": "yellow", "warn": "yellow", "not run": "yellow"}
+# Cases that could not be judged for one and the same reason are listed this many times.
+SAME_REASON = 3
+
+
+def show(report: Report, console: Console, path: Path | None = None) -> None:
+    """Print the summary of a whole report."""
+    for outcome in TOLD:
+        cases = [each for each in report.cases if each["outcome"] == outcome]
+        if outcome == "fail":
+            for each in cases:
+                console.print(_failure(report, each))
+        else:
+            _brief(console, outcome, cases)
+    console.print(_profiles(report))
+    _others(report, console)
+    style = {0: "bold green", 1: "bold red"}.get(report.end["exit"], "bold yellow")
+    who = report.run["driver"]
+    name = who.get("name", who["connectable"])
+    broker = report.run["broker"]
+    on = f" on {broker['kind']} {broker['version']} ({broker['provenance']})" if broker else ""
+    console.print(f"[{style}]{escape(report.end['verdict'])}[/]")
+    for each in report.end["stale"]:
+        console.print(f"  [yellow]{escape(each)}[/]")
+    console.print(
+        f"[dim]{escape(str(name))} {escape(str(who.get('version', '')))}{escape(on)}; "
+        f"{len(report.cases)} cases in {report.end['seconds']:.1f} s; seed {report.run['seed']}; "
+        f"exit {report.end['exit']}[/]"
+    )
+    if path is not None:
+        console.print(f"[dim]report: {escape(str(path))}[/]")
+
+
+def reproduce(report: Report, case: Line) -> str:
+    """Return the command line that runs this case again with the same seed."""
+    name = case["id"].rpartition("::")[2]
+    words = ["ampy-conform", "certify", report.run["driver"]["connectable"]]
+    words += ["--clause", case["blames"] or next(iter(case["clauses"]))]
+    words += ["--case", name.partition("[")[0], "--seed", str(report.run["seed"])]
+    return shlex.join(words)
+
+
+def _failure(report: Report, case: Line) -> Panel:
+    clause = report.clauses[case["blames"]]
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="dim", no_wrap=True)
+    rows.add_column(overflow="fold")
+    rows.add_row("clause", f"{clause['id']} ({clause['level']}, section {_sections(clause)})")
+    rows.add_row("it says", escape(clause["text"].strip()))
+    rows.add_row("broken", escape(case["says"]))
+    if case["expected"] is not None:
+        rows.add_row("expected", escape(str(case["expected"])))
+    if case["seen"] is not None:
+        rows.add_row("seen", escape(str(case["seen"])))
+    rows.add_row("case", escape(case["id"]))
+    rows.add_row("again", escape(reproduce(report, case)))
+    rows.add_row("more", f"ampy-conform explain {clause['id']}")
+    return Panel(rows, title=f"[red]{case['blames']} failed[/]", border_style="red", expand=False)
+
+
+def _sections(clause: Line) -> str:
+    return ", ".join(str(each) for each in clause["section"])
+
+
+def _brief(console: Console, outcome: str, cases: list[Line]) -> None:
+    style = STYLES.get(outcome, "magenta")
+    counts = Counter(each["says"] for each in cases)
+    told: Counter[str] = Counter()
+    for each in cases:
+        told[each["says"]] += 1
+        if told[each["says"]] > SAME_REASON:
+            continue
+        more = counts[each["says"]] - SAME_REASON
+        tail = f" [dim](and {more} more)[/]" if told[each["says"]] == SAME_REASON and more > 0 else ""
+        clauses = " ".join(each["clauses"])
+        console.print(f"[{style}]{outcome:<12}[/] {clauses}: {escape(each['says'])}{tail}")
+
+
+def _profiles(report: Report) -> Table:
+    table = Table(title=None, box=None, pad_edge=False, header_style="dim")
+    table.add_column("profile")
+    table.add_column("MUST passed / judged / all", justify="right")
+    for name in (*COLUMNS, "not verified"):
+        table.add_column(name, justify="right")
+    for name, profile in report.end["profiles"].items():
+        counts = Counter(
+            each["outcome"] for each in report.clauses.values() if each["profile"] == name
+        )
+        cells: list[Any] = [f"{name}" if profile["claimed"] else f"[dim]{name}[/]"]
+        cells.append(f"{profile['must_passed']} / {profile['must_judged']} / {profile['must']}")
+        cells += [_cell(each, counts[each]) for each in (*COLUMNS, "not verified")]
+        table.add_row(*cells)
+    return table
+
+
+def _cell(outcome: str, count: int) -> str:
+    if not count:
+        return "[dim].[/]"
+    style = STYLES.get(outcome)
+    return f"[{style}]{count}[/]" if style else str(count)
+
+
+def _others(report: Report, console: Console) -> None:
+    counts = report.end["counts"]
+    rest = [f"{counts[name]} {name}" for name in ("attested", "not selected") if counts.get(name)]
+    if rest:
+        console.print(f"[dim]besides: {', '.join(rest)} of {len(report.clauses)} clauses[/]")
