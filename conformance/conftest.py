@@ -1,0 +1,101 @@
+"""Observations that many cases share: what one binding puts on the wire, seen raw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+# Every record of the gallery is published under these, by two producers at once.
+IDENTITIES = (
+    {"name": "conformance@1", "source": "conformance", "run_id": "run_a1"},
+    {"name": "conformance@2", "source": "conformance", "run_id": "run_b7"},
+)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What two producers published, and what the broker holds of it.
+
+    `rows` pairs every acknowledged publish with its wire record; `findings` maps a clause
+    to what the contract's linter says against these records.
+    """
+
+    rows: tuple[tuple[Any, Any, Any], ...]
+    findings: dict[str, list[Any]]
+
+    def judge(self, lab: Any, clause: str) -> None:
+        """Judge `clause` on every record of the gallery."""
+        lab.control(self.rows, "no record of the gallery reached the wire")
+        found = self.findings.get(clause, [])
+        lab.equal(clause, [], [each.message for each in found][:5], "records on the wire break it")
+
+
+@pytest.fixture(scope="session")
+def gallery(shared_lab):
+    """Publish records of every domain that a producer may publish, and read the wire."""
+    lab = shared_lab()
+    bus = lab.bus()
+    producers = [bus.producer(**each) for each in IDENTITIES]
+    rows = []
+    for domain in lab.publishable():
+        wanted = [lab.sample(domain, entity=entity) for entity in (0, 0, 1)]
+        for producer in producers:
+            mine = wanted if producer is producers[0] else [lab.sample(domain, entity=0)]
+            rows += [(producer, each) for each in producer.publish(*mine)]
+    refused = [each.sample.domain for _, each in rows if each.outcome != "ok"]
+    lab.control(not refused, f"valid records were not acknowledged: {sorted(set(refused))}")
+    paired = []
+    for producer, each in rows:
+        wire = lab.on_wire(each.sample)
+        lab.control(wire, f"an acknowledged record of {each.sample.domain} is not on the wire")
+        paired.append((producer, each, wire[0]))
+    return Gallery(tuple(paired), lab.lint([wire for _, _, wire in paired]))
+
+
+@dataclass(frozen=True)
+class Grave:
+    """One record that had to end in the DLQ: what was injected, and its dead letter."""
+
+    fault: str
+    sample: Any
+    injected: Any
+    letter: Any
+
+
+@pytest.fixture(scope="session")
+def graveyard(shared_lab):
+    """Let one record of each kind of poison end in the DLQ; a valid one goes before and after."""
+    lab = shared_lab()
+    poisoned = lab.sample("bars", entity=3)
+    bus = lab.bus(env="paper")
+    subscription = bus.subscribe(
+        "ampy.paper.bars.v1.>",
+        handler=lambda delivery: "fail" if delivery.digest == poisoned.digest else "ack",
+    )
+    before = lab.sample("bars", env="paper")
+    lab.inject(before)
+    lab.deliver_control(subscription, before)
+
+    graves = []
+    poisoned = lab.sample("bars", entity=3, env="paper")
+    undecodable = lab.sample("bars", entity=4, env="paper")
+    violating = lab.sample("bars", entity=5, env="paper")
+    injected = {
+        "handler": (poisoned, lab.inject(poisoned, x_extra="kept")),
+        "undecodable": (undecodable, lab.inject(undecodable, payload=b"\x0a\xff")),
+        "violation": (violating, lab.inject(violating, drop=("schema_version",))),
+    }
+    for fault, (sample, envelope) in injected.items():
+        message_id = envelope.headers["message_id"]
+        letter = lab.dead_letter(
+            lambda record, mine=message_id, body=envelope.payload: (
+                record.header("message_id") == mine or record.payload == body
+            )
+        )
+        graves.append(Grave(fault, sample, envelope, letter))
+    after = lab.sample("bars", env="paper")
+    lab.inject(after)
+    lab.deliver_control(subscription, after)
+    return tuple(graves)
