@@ -68,7 +68,9 @@ class Grave:
 def graveyard(shared_lab):
     """Let one record of each kind of poison end in the DLQ; a valid one goes before and after."""
     lab = shared_lab()
-    poisoned = lab.sample("bars", entity=3)
+    poisoned, undecodable, violating = (
+        lab.sample("bars", entity=each, env="paper") for each in (3, 4, 5)
+    )
     bus = lab.bus(env="paper")
     subscription = bus.subscribe(
         "ampy.paper.bars.v1.>",
@@ -79,9 +81,6 @@ def graveyard(shared_lab):
     lab.deliver_control(subscription, before)
 
     graves = []
-    poisoned = lab.sample("bars", entity=3, env="paper")
-    undecodable = lab.sample("bars", entity=4, env="paper")
-    violating = lab.sample("bars", entity=5, env="paper")
     injected = {
         "handler": (poisoned, lab.inject(poisoned, x_extra="kept")),
         "undecodable": (undecodable, lab.inject(undecodable, payload=b"\x0a\xff")),

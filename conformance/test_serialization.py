@@ -26,7 +26,7 @@ def test_large_payloads_are_compressed(lab, size):
     sample = lab.sample("news", size=size)
     lab.covered(len(sample.payload) == size, f"the sample has {len(sample.payload)} bytes, not {size}")
     lab.publish(bus, sample)
-    wires = lab.wire_of(bus, sample)
+    wires = lab.on_wire(sample)
     lab.control(wires, "an acknowledged record is not on the wire")
 
     record = wires[0]
