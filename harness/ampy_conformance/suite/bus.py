@@ -319,16 +319,15 @@ class Subscription:
         acked.sort(key=lambda each: each.settled_order or 0)
         return list(dict.fromkeys(each.digest for each in acked))
 
-    def wait(self, predicate: Callable[[], bool], patience: float) -> bool:
-        """Wait until `predicate` holds, at most `patience` seconds; woken by every event."""
-        deadline = time.monotonic() + patience
+    @property
+    def alive(self) -> bool:
+        """Tell whether the process behind this subscription still runs."""
+        return self._bus.driver.alive
+
+    def wait_change(self, seconds: float) -> None:
+        """Sleep until something happens on this subscription, at most `seconds`."""
         with self.changed:
-            while not predicate():
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._bus.driver.alive:
-                    return predicate()
-                self.changed.wait(min(left, 0.25))
-        return True
+            self.changed.wait(seconds)
 
     def leave(self) -> None:
         """Unsubscribe; what is unsettled goes back to the group."""

@@ -1,0 +1,237 @@
+"""The broker's side of a lab: raw injection, raw reading, and what the contract says of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ampy_conformance.contract import encoding, keys, samples, topics
+from ampy_conformance.contract.envelope import Envelope
+from ampy_conformance.contract.lint import Linter
+from ampy_conformance.contract.stream import StreamLinter
+from ampy_conformance.suite.judging import Judging
+from ampy_conformance.suite.verdicts import NotClaimed, NotRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from ampy_conformance.broker import Broker, Lane, Observer, WireRecord
+    from ampy_conformance.contract.lint import Finding
+    from ampy_conformance.contract.samples import Sample
+    from ampy_conformance.history import Recorder
+    from ampy_conformance.suite.session import Session
+
+# A field number that no payload type of the contract uses, as a later minor version might.
+UNKNOWN_FIELD = bytes([0xFA, 0x3F, 0x05]) + b"later"
+
+
+class WireSide(Judging):
+    """One lane of the broker, seen and fed by the raw client: ground truth."""
+
+    session: Session
+    history: Recorder
+    _lane: Lane | None = None
+    _wire: Observer | None = None
+
+    @property
+    def broker(self) -> Broker:
+        """The broker of this run."""
+        assert self.session.broker is not None
+        return self.session.broker
+
+    @property
+    def lane(self) -> Lane:
+        """The isolated part of the broker that belongs to this test."""
+        if self._lane is None:
+            self._lane = self.broker.lane()
+        return self._lane
+
+    @property
+    def wire(self) -> Observer:
+        """The raw observer of this lane."""
+        if self._wire is None:
+            self._wire = self.lane.observe()
+        return self._wire
+
+    # -- samples ------------------------------------------------------------------------
+
+    def sample(self, domain: str = "bars", **options: Any) -> Sample:
+        """Return a logical record whose payload is unique in this run."""
+        return self.session.samples.record(domain, **options)
+
+    def series(self, count: int, domain: str = "bars", **options: Any) -> list[Sample]:
+        """Return `count` records of one entity, in order."""
+        return [self.sample(domain, **options) for _ in range(count)]
+
+    def publishable(self) -> list[str]:
+        """Return the domains in which producers publish: all but dead letters."""
+        return [name for name in self.session.contract.domains if name != "dlq"]
+
+    def on_topic(self, sample: Sample, topic: str) -> Sample:
+        """Return the same record on another topic."""
+        return replace(sample, topic=topic)
+
+    def with_unknown_field(self, sample: Sample) -> Sample:
+        """Return the record with a payload field that no schema of today knows."""
+        payload = sample.payload + UNKNOWN_FIELD
+        return replace(sample, payload=payload, digest=hashlib.sha256(payload).hexdigest())
+
+    def matches(self, pattern: str, topic: str) -> bool:
+        """Tell whether the contract's pattern covers the topic."""
+        return topics.matches(pattern, topic)
+
+    def required_headers(self) -> list[str]:
+        """Return the names of the headers that every record has to carry."""
+        return [each.name for each in self.session.contract.headers if each.required]
+
+    def key_forms(self, sample: Sample) -> list[str]:
+        """Return the contract's partition key for the record, then the tolerated forms."""
+        contract = self.session.contract
+        message = samples.message_of(contract, sample)
+        forms = keys.expected(contract, topics.parse(contract, sample.topic), message)
+        if forms is None:
+            return []
+        return [forms.canonical, *(each for each in forms.accepted if each != forms.canonical)]
+
+    # -- injection ----------------------------------------------------------------------
+
+    def inject(
+        self,
+        sample: Sample,
+        /,
+        *,
+        drop: Sequence[str] = (),
+        payload: bytes | None = None,
+        **headers: str,
+    ) -> Envelope:
+        """Publish a valid envelope of `sample` raw, with the given faults, and return it.
+
+        `headers` override or add, `drop` removes, `payload` replaces the bytes on the wire.
+        """
+        envelope = samples.envelope(self.session.contract, sample, **headers)
+        kept = {name: value for name, value in envelope.headers.items() if name not in drop}
+        body = (envelope.payload or b"") if payload is None else payload
+        return self.inject_raw(envelope.topic, kept, body)
+
+    def inject_raw(self, topic: str, headers: Mapping[str, str], payload: bytes) -> Envelope:
+        """Publish these bytes under these headers with the raw client, and return them."""
+        position = self.wire.publish(topic, headers, payload)
+        self.history.add(
+            "inject",
+            actor="raw",
+            topic=topic,
+            message_id=headers.get("message_id"),
+            dedupe_key=headers.get("dedupe_key"),
+            key=headers.get("partition_key"),
+            position=position,
+        )
+        return Envelope(topic=topic, headers=dict(headers), payload=payload)
+
+    # -- reading ------------------------------------------------------------------------
+
+    def stored(self, *, dead: bool = False) -> list[WireRecord]:
+        """Return what the broker has stored, from its start: live records or dead letters."""
+        return [each for each in self.wire.records() if is_dead(each) is dead]
+
+    def stored_digests(self) -> list[str | None]:
+        """Return the body digests of the live records, in stored order."""
+        return [body_digest(each) for each in self.stored()]
+
+    def on_wire(self, sample: Sample) -> list[WireRecord]:
+        """Return the stored live records that carry this sample's body."""
+        return [each for each in self.stored() if body_digest(each) == sample.digest]
+
+    def seen(self, sample: Sample) -> list[WireRecord]:
+        """Return everything on any subject, stored or not, that carries this sample's body."""
+        return [each for each in self.wire.tap() if body_digest(each) == sample.digest]
+
+    def lint(self, records: Iterable[WireRecord]) -> dict[str, list[Finding]]:
+        """Return what the contract says against these records, by clause."""
+        contract = self.session.contract
+        single, stream = Linter(contract), StreamLinter(contract)
+        found: dict[str, list[Finding]] = defaultdict(list)
+        for each in records:
+            envelope = Envelope(each.topic, each.header_map(), each.payload)
+            for finding in (*single.check(envelope), *stream.feed(envelope)):
+                found[finding.clause].append(finding)
+        for finding in stream.finish():
+            found[finding.clause].append(finding)
+        return found
+
+    def about(self, sample: Sample) -> Callable[[WireRecord], bool]:
+        """Return a predicate: the record carries this sample's body."""
+        return lambda record: body_digest(record) == sample.digest
+
+    def dead_letter(
+        self, predicate: Callable[[WireRecord], object], patience: float = 6.0
+    ) -> WireRecord | None:
+        """Wait for a stored dead letter that `predicate` accepts, in whatever topic form (A-05)."""
+        return self.wire.wait_for(
+            lambda record: is_dead(record) and bool(predicate(record)),
+            self.patience(patience),
+            where="log",
+        )
+
+    def stored_dead_letter(self, payload: bytes, patience: float = 6.0) -> WireRecord | None:
+        """Wait for a stored dead letter with exactly these payload bytes."""
+        return self.dead_letter(lambda record: record.payload == payload, patience)
+
+    def tried_dead_letter(self) -> bool:
+        """Wait until some record was sent to a DLQ topic, whether or not it was stored."""
+        return self.wire.wait_for(is_dead, self.patience(6.0), where="tap") is not None
+
+    def unacknowledged(self) -> int:
+        """Return how many delivered records the broker counts as not yet acknowledged."""
+        return sum(each.pending_acks for each in self.wire.consumers())
+
+    def acknowledged(self, count: int) -> bool:
+        """Wait until some group has acknowledged `count` records without a gap."""
+        return self.wire.wait_until(
+            lambda: any(each.ack_floor >= count for each in self.wire.consumers()),
+            self.patience(6.0),
+        )
+
+    # -- broker faults ------------------------------------------------------------------
+
+    def needs_durable_broker(self) -> None:
+        """End the case where the broker keeps nothing, or may not be restarted by us."""
+        if not self.broker.durable:
+            raise NotClaimed(f"the {self.broker.kind} broker keeps nothing over a restart")
+        if not self.broker.ours:
+            raise NotRun("restart: the broker was given by URL, only an embedded one is restarted")
+
+    def restart_broker(self) -> None:
+        """Kill the broker and start it again on the same data."""
+        self.history.add("fault", actor="broker", detail={"fault": "kill and restart"})
+        self.broker.kill()
+        self.broker.restart()
+
+    def refuse_records(self) -> None:
+        """Let the broker refuse every live record from now on."""
+        self.history.add("fault", actor="broker", detail={"fault": "stream full"})
+        self.wire.fill_main()
+
+    def accept_records(self) -> None:
+        """Let the broker take live records again."""
+        self.wire.heal_main()
+
+    def patience(self, seconds: float) -> float:
+        """Scale a waiting time to this machine (`--time-scale`)."""
+        return seconds * self.session.options.time_scale
+
+
+def body_digest(record: WireRecord) -> str | None:
+    """Return the SHA-256 of a wire record's decoded body, None where it cannot be decoded."""
+    try:
+        body = encoding.decode_body(record.header_map(), record.payload)
+    except encoding.EncodingFault:
+        return None
+    return hashlib.sha256(body).hexdigest()
+
+
+def is_dead(record: WireRecord) -> bool:
+    """Tell whether a record is on a topic of the dlq domain, in whatever form (A-05)."""
+    tokens = record.topic.split(".")
+    return len(tokens) > 2 and tokens[2] == "dlq"  # noqa: PLR2004
