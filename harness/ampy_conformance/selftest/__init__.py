@@ -1,1 +1,1 @@
-"""See docs/design.md."""
+"""Can this suite fail? Planted bugs and degenerate peers, run against it."""

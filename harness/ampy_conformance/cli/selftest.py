@@ -1,0 +1,112 @@
+"""`ampy-conform selftest`: prove that the suite can fail."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ampy_conformance._errors import UsageError
+from ampy_conformance._layout import PACKAGE
+from ampy_conformance.contract import references
+from ampy_conformance.selftest import peers, runner
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ampy_conformance.selftest.runner import Kill
+
+
+@click.command(
+    epilog="""\b
+Exit codes: 0 every mutant was killed by its clause for its reason and every peer ended as it must,
+1 the suite missed one, 2 usage."""
+)
+@click.option("--mutant", "names", multiple=True, help="Only this mutant or peer (repeatable).")
+@click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
+@click.option("--jobs", type=click.IntRange(1, 32), default=os.cpu_count() or 2, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the kill matrix as JSON.")
+@click.option("--list", "only_list", is_flag=True, help="List mutants and peers.")
+def command(
+    names: tuple[str, ...],
+    seed: int | None,
+    jobs: int,
+    as_json: bool,  # noqa: FBT001 (an option)
+    only_list: bool,  # noqa: FBT001 (an option)
+) -> int:
+    """Run planted bugs (mutants) and degenerate peers against the suite, print the kill matrix."""
+    found = references.mutants(PACKAGE / "mutants")
+    known = {each.name for each in found} | {each.name for each in peers.PEERS}
+    for each in names:
+        if each not in known:
+            raise UsageError(f"there is no mutant {each!r}; `ampy-conform selftest --list` names them")
+    wanted = [each for each in found if not names or each.name in names]
+    others = [each for each in peers.PEERS if not names or each.name in names]
+    if only_list:
+        for mutant in wanted:
+            click.echo(f"{mutant.name:<44} {mutant.clause:<20} {mutant.says}")
+        for peer in others:
+            click.echo(f"{peer.name:<44} {'peer':<20} {peer.what}")
+        return 0
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    began = time.monotonic()
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True, quiet=as_json),
+        transient=True,
+    ) as progress:
+        task = progress.add_task("planted bugs", total=len(wanted) + len(others))
+
+        def done(kill: Kill) -> None:
+            progress.advance(task)
+            if not kill.killed:
+                progress.console.print(f"[red]missed[/] {kill.name}: {escape(kill.why)}")
+
+        kills = runner.mutants(wanted, seed, jobs, done)
+        ended = runner.peers(others, seed, jobs, done)
+    if as_json:
+        rows = [dataclasses.asdict(each) for each in (*kills, *ended)]
+        click.echo(json.dumps({"seed": seed, "kills": rows}))
+    else:
+        _show(kills, ended, seed, time.monotonic() - began)
+    return 0 if all(each.killed for each in (*kills, *ended)) else 1
+
+
+def _show(kills: Sequence[Kill], ended: Sequence[Kill], seed: int, seconds: float) -> None:
+    console = Console()
+    table = Table(title="Kill matrix", box=None, header_style="dim", title_justify="left")
+    for name in ("mutant", "breaks", "killed", "says", "hit besides", "s"):
+        table.add_column(name, overflow="fold")
+    for (name, target, killed, besides), each in zip(runner.matrix(kills), kills, strict=True):
+        mark = "[green]yes[/]" if killed else "[bold red]NO[/]"
+        table.add_row(name, target, mark, escape(each.why), " ".join(besides), f"{each.seconds:.1f}")
+    if kills:
+        console.print(table)
+    if ended:
+        table = Table(title="Degenerate peers", box=None, header_style="dim", title_justify="left")
+        for name in ("peer", "what it does", "as it must", "outcome", "s"):
+            table.add_column(name, overflow="fold")
+        for each in ended:
+            mark = "[green]yes[/]" if each.killed else "[bold red]NO[/]"
+            table.add_row(each.name, each.target, mark, escape(each.why), f"{each.seconds:.1f}")
+        console.print(table)
+    score = sum(each.killed for each in kills)
+    good = sum(each.killed for each in ended)
+    style = "bold green" if score == len(kills) and good == len(ended) else "bold red"
+    console.print(
+        f"[{style}]killed {score} of {len(kills)} mutants, each by its clause for its reason; "
+        f"{good} of {len(ended)} degenerate peers ended as they must[/] "
+        f"[dim]({seconds:.0f} s, seed {seed})[/]"
+    )

@@ -1,0 +1,143 @@
+"""Run the suite against mutants and peers, and decide what was killed, and why."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ampy_conformance import _process
+from ampy_conformance._errors import ConformError, HarnessError
+from ampy_conformance.report import lines
+from ampy_conformance.suite import child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ampy_conformance.contract.references import MutantRef
+    from ampy_conformance.report.lines import Report
+    from ampy_conformance.selftest.peers import Peer
+
+LIMIT_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Kill:
+    """What the suite made of one mutant or peer."""
+
+    name: str
+    target: str
+    killed: bool
+    why: str
+    hit: dict[str, str]
+    seconds: float
+
+
+def mutants(
+    wanted: Sequence[MutantRef], seed: int, jobs: int, done: Callable[[Kill], None]
+) -> list[Kill]:
+    """Run every mutant against the tests of its clause's group."""
+    return _all([(lambda each=each: mutant(each, seed)) for each in wanted], jobs, done)
+
+
+def peers(wanted: Sequence[Peer], seed: int, jobs: int, done: Callable[[Kill], None]) -> list[Kill]:
+    """Run every degenerate peer against the whole suite."""
+    return _all([(lambda each=each: peer(each, seed)) for each in wanted], jobs, done)
+
+
+def _all(
+    work: Sequence[Callable[[], Kill]], jobs: int, done: Callable[[Kill], None]
+) -> list[Kill]:
+    def run(each: Callable[[], Kill]) -> Kill:
+        kill = each()
+        done(kill)
+        return kill
+
+    # A worker thread outlives the processes it starts: their parent-death signal is tied to it.
+    with ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(run, work))
+
+
+def mutant(ref: MutantRef, seed: int) -> Kill:
+    """Judge one mutant: killed means by its clause and for its stated reason."""
+    group = ref.clause.partition("-")[0]
+    began = time.monotonic()
+    try:
+        report = _certify(ref.connectable, seed, groups=(group,))
+    except ConformError as error:
+        return Kill(ref.name, ref.clause, False, str(error), {}, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    hit = _hit(report)
+    said = [each["says"] for each in report.cases if each["blames"] == ref.clause]
+    if not said:
+        others = ", ".join(hit) or "nothing"
+        why = f"survived {ref.clause}; hit {others} (exit {report.end['exit']})"
+        return Kill(ref.name, ref.clause, False, why, hit, seconds)
+    if not any(ref.says in each for each in said):
+        why = f"died of something else: {said[0]!r} does not say {ref.says!r}"
+        return Kill(ref.name, ref.clause, False, why, hit, seconds)
+    return Kill(ref.name, ref.clause, True, next(each for each in said if ref.says in each), hit, seconds)
+
+
+def peer(each: Peer, seed: int) -> Kill:
+    """Judge one degenerate peer: it must end as it has to, and pass next to nothing."""
+    began = time.monotonic()
+    try:
+        report = _certify(each.connectable, seed, time_scale=each.time_scale)
+    except ConformError as error:
+        return Kill(each.name, "", False, str(error), {}, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    passed = sorted(
+        clause for clause, line in report.clauses.items() if line["outcome"] in ("pass", "warn")
+    )
+    missing = [clause for clause in each.fails if report.clauses[clause]["outcome"] != "fail"]
+    code = report.end["exit"]
+    problems = []
+    if code not in each.exits:
+        problems.append(f"ended with exit {code} instead of {' or '.join(map(str, each.exits))}")
+    if len(passed) > each.passes:
+        problems.append(f"passed {len(passed)} clauses: {', '.join(passed[:6])}")
+    if missing:
+        problems.append(f"was not failed for {', '.join(missing)}")
+    why = "; ".join(problems) or f"exit {code}, {len(passed)} clauses passed"
+    return Kill(each.name, each.what, not problems, why, _hit(report), seconds)
+
+
+def _hit(report: Report) -> dict[str, str]:
+    return {
+        line["blames"]: report.clauses[line["blames"]]["outcome"]
+        for line in report.cases
+        if line["blames"]
+    }
+
+
+def _certify(
+    connectable: str, seed: int, *, groups: tuple[str, ...] = (), time_scale: float = 1.0
+) -> Report:
+    with tempfile.TemporaryDirectory(prefix="ampy-conform-selftest-") as scratch:
+        path = Path(scratch) / "report.jsonl"
+        log = Path(scratch) / "pytest.log"
+        request = child.Request(
+            driver=connectable, report=path, seed=seed, groups=groups, time_scale=time_scale
+        )
+        process = child.start(request, log)
+        try:
+            process.wait(LIMIT_SECONDS)
+        except Exception as error:
+            raise HarnessError(f"{connectable} took more than {LIMIT_SECONDS:.0f} s") from error
+        finally:
+            _process.end(process)
+        try:
+            return lines.read(path)
+        except ConformError as error:
+            tail = " / ".join(log.read_text("utf-8", "replace").strip().splitlines()[-3:])
+            raise HarnessError(f"no report ({error}): {tail}") from error
+
+
+def matrix(kills: Sequence[Kill]) -> Iterator[tuple[str, str, bool, list[str]]]:
+    """Yield the rows of the kill matrix: mutant, target, killed, clauses hit besides."""
+    for each in kills:
+        yield each.name, each.target, each.killed, sorted(set(each.hit) - {each.target})
