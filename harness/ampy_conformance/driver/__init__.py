@@ -1,1 +1,28 @@
-"""See docs/design.md."""
+"""The judge's end of the driver protocol: any binding, reached over a pipe or a socket."""
+
+from ampy_conformance.driver.connect import connect
+from ampy_conformance.driver.errors import (
+    DriverDied,
+    DriverError,
+    DriverNotFound,
+    DriverRefused,
+    DriverTimeout,
+    ProtocolViolation,
+)
+from ampy_conformance.driver.peer import Driver
+from ampy_conformance.driver.pending import Pending
+from ampy_conformance.driver.welcome import ClockVerdict, Hello
+
+__all__ = [
+    "ClockVerdict",
+    "Driver",
+    "DriverDied",
+    "DriverError",
+    "DriverNotFound",
+    "DriverRefused",
+    "DriverTimeout",
+    "Hello",
+    "Pending",
+    "ProtocolViolation",
+    "connect",
+]
