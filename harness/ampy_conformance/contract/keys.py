@@ -1,0 +1,113 @@
+"""Partition keys: made from a record's parts by the domain's template."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ampy_conformance.contract import payloads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from google.protobuf.message import Message
+
+    from ampy_conformance.contract.model import Contract, Domain
+    from ampy_conformance.contract.topics import Topic
+
+PLACE = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class KeyForms:
+    """The literal that the contract asks for, and all that are accepted (the canonical first)."""
+
+    canonical: str
+    accepted: tuple[str, ...]
+
+
+class MissingPart(ValueError):
+    """A part that the key needs is not there, or holds the delimiter (A-28)."""
+
+
+def fill(form: str, parts: Mapping[str, str]) -> str:
+    """Fill a template with its parts."""
+    try:
+        return form.format_map(parts)
+    except KeyError as error:
+        raise MissingPart(f"the key part {error.args[0]!r} is missing") from error
+
+
+def from_parts(contract: Contract, domain: str, parts: Mapping[str, str]) -> str:
+    """Return the canonical partition key of a domain for these parts (section 7)."""
+    rule = contract.domains[domain].key
+    for name in PLACE.findall(rule.form):
+        value = parts.get(name)
+        if not value:
+            raise MissingPart(f"the key of {domain} needs the part {name!r}")
+        if "|" in value and "|" in rule.form:
+            raise MissingPart(f"the key part {name!r} holds the delimiter '|'")
+    return fill(rule.form, parts)
+
+
+def parts_of(domain: Domain, topic: Topic | None, name: str, message: Message) -> list[dict[str, str]]:
+    """Return the key parts of every entity in a payload; a part with several values gives several."""
+    found: list[dict[str, str]] = []
+    for each in payloads.elements(domain, name, message):
+        rows: list[dict[str, str]] = [{}]
+        for part, path in domain.parts.items():
+            values = [".".join(topic.subtopic)] if path == "@subtopic" and topic else _values(each, path)
+            rows = [{**row, part: value} for row in rows for value in values]
+        found += rows
+    return found
+
+
+def expected(contract: Contract, topic: Topic, name: str, message: Message) -> KeyForms | None:
+    """Return the forms of the key that a record must have; None where the contract names none.
+
+    Where a payload's entities have different keys the forms of the first are returned.
+    """
+    domain = contract.domains[topic.domain]
+    if domain.key.unspecified:
+        return None
+    rows = parts_of(domain, topic, name, message)
+    if not rows:
+        return None
+    forms = (domain.key.form, *domain.key.tolerated)
+    # Several values of one part (fundamentals' period_end, A-18) are all right.
+    first = [row for row in rows if _same_entity(row, rows[0])]
+    accepted = tuple(dict.fromkeys(fill(form, row) for form in forms for row in first))
+    return KeyForms(accepted[0], accepted)
+
+
+def _same_entity(row: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    return all(row[name] == other[name] for name in ("symbol", "mic") if name in row)
+
+
+def _values(message: Message, path: str) -> list[str]:
+    return [_text(each) for each in _getter(path)(message)]
+
+
+@functools.cache
+def _getter(path: str) -> Callable[[Any], list[Any]]:
+    """Return a function that walks a dotted path; `name[]` fans out over a repeated field."""
+    steps = [(step.removesuffix("[]"), step.endswith("[]")) for step in path.split(".")]
+
+    def get(message: Any) -> list[Any]:
+        found = [message]
+        for name, many in steps:
+            found = [each for one in found for each in getattr(one, name, ())] if many else [
+                getattr(one, name, "") for one in found
+            ]
+        return found
+
+    return get
+
+
+def _text(value: Any) -> str:
+    """Return a part as text: a timestamp as its UTC date, everything else as it is."""
+    if hasattr(value, "ToDatetime"):
+        return str(value.ToDatetime().date().isoformat()) if value.seconds else ""
+    return str(value)
