@@ -1,0 +1,256 @@
+"""Judge one envelope statically: topic, headers, payload, key, each finding with its clause.
+
+One cause gives one finding: what cannot be judged because of an earlier fault is left out.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ampy_conformance.contract import encoding, keys, payloads, subtopics, topics
+from ampy_conformance.contract.findings import Finding, finding
+from ampy_conformance.contract.headercheck import HeaderCheck
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from google.protobuf.message import Message
+
+    from ampy_conformance.contract.envelope import Envelope
+    from ampy_conformance.contract.model import Contract, Domain
+    from ampy_conformance.contract.topics import Topic
+
+DEAD = "dlq"
+# A dead letter of such a class was not a valid record: its headers may be what is wrong with it.
+EXCUSED = ("contract_violation", "decode_error")
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What one look at an envelope gave: findings, and the parts that could be read."""
+
+    findings: tuple[Finding, ...]
+    topic: Topic | None = None
+    schema: str | None = None
+    message: Any = None
+
+
+class Linter:
+    """Judges envelopes against one contract. `strict` grades as a certification does (A-12)."""
+
+    def __init__(self, contract: Contract, *, strict: bool = True) -> None:
+        self.contract = contract
+        self._headers = HeaderCheck(contract, strict=strict)
+        self._types = payloads.types(contract)
+        self._topic = functools.lru_cache(maxsize=65536)(self._parse)
+        self._over = contract.limits["compress_over"]
+        self._below = contract.limits["record_below"]
+
+    def check(self, envelope: Envelope) -> list[Finding]:
+        """Return the findings against one envelope; empty means that it keeps the contract."""
+        return list(self.examine(envelope).findings)
+
+    def examine(self, envelope: Envelope) -> Examined:
+        """Judge an envelope and return what could be read of it as well."""
+        found: list[Finding] = []
+        topic = self._topic(envelope.topic)
+        if isinstance(topic, topics.TopicError):
+            found.append(self._bad_topic(topic))
+            self._headers.check(envelope.headers, None, found)
+            return Examined(tuple(found))
+        domain = self.contract.domains[topic.domain]
+        if topic.domain == DEAD:
+            self._dead(topic, envelope, found)
+            return Examined(tuple(found), topic)
+        self._headers.check(envelope.headers, domain, found, env=topic.env)
+        schema = self._schema(topic, domain, envelope.headers, found)
+        self._size(envelope, found)
+        if schema is None or "content_type" not in envelope.headers:
+            return Examined(tuple(found), topic, schema)
+        message = self._payload(envelope, schema, found)
+        if message is not None and domain.parts:
+            self._entity(topic, domain, schema, message, envelope.headers, found)
+        return Examined(tuple(found), topic, schema, message)
+
+    # -- topic --------------------------------------------------------------------------
+
+    def _parse(self, text: str) -> Topic | topics.TopicError:
+        try:
+            return topics.parse(self.contract, text)
+        except topics.TopicError as error:
+            return error
+
+    def _bad_topic(self, error: topics.TopicError) -> Finding:
+        level = self.contract.clauses[error.clause].level
+        severity = "fail" if level == "MUST" else "warn"
+        return Finding(error.clause, level, severity, "topic", repr(error.token[:80]), "a topic", f"topic: {error}")
+
+    # -- schema -------------------------------------------------------------------------
+
+    def _schema(
+        self, topic: Topic, domain: Domain, headers: Mapping[str, str], found: list[Finding]
+    ) -> str | None:
+        """Return the payload type to decode with, None where there is none that fits."""
+        contract = self.contract
+        name = headers.get("schema_fqdn")
+        if domain.own_major and topic.version != "v1":
+            found.append(finding(contract, "TOP-04", "topic version", topic.version, "v1 on this domain"))
+        if not name:
+            return None
+        home = self._types.domain_of.get(name)
+        if home is None:
+            clause = "HDR-05" if name.startswith(f"{domain.package}.") else "SER-02"
+            if self._headers.well_formed("schema_fqdn", name):
+                found.append(finding(contract, clause, "schema_fqdn", name, "a payload type of ampy-proto"))
+            return None
+        if home.name != domain.name:
+            wanted = f"a type of {domain.package}"
+            found.append(finding(contract, "TOP-19", "schema_fqdn", name, wanted))
+            return None
+        real, alias = self._types.resolve(name)
+        if alias:
+            found.append(finding(contract, "HDR-05", "schema_fqdn", name, f"{real} (A-15)", "warn"))
+        major = real[len(domain.package or "") + 2 :].partition(".")[0]
+        if not domain.own_major and topic.version != f"v{major}":
+            wanted = f"v{major}, the major of {real}"
+            found.append(finding(contract, "TOP-04", "topic version", topic.version, wanted))
+        return name
+
+    # -- payload ------------------------------------------------------------------------
+
+    def _size(self, envelope: Envelope, found: list[Finding]) -> None:
+        payload = envelope.payload
+        if payload is None:
+            return
+        if len(payload) > self._over and not envelope.headers.get("content_encoding"):
+            wanted = f"gzip above {self._over} bytes"
+            size = f"{len(payload)} bytes, uncompressed"
+            found.append(finding(self.contract, "SER-04", "payload", size, wanted))
+        if len(payload) >= self._below - 65536:
+            whole = len(payload) + sum(len(a) + len(b) + 4 for a, b in envelope.headers.items())
+            if whole >= self._below:
+                wanted = f"less than {self._below} bytes, or a pointer"
+                found.append(finding(self.contract, "SER-07", "record", f"{whole} bytes", wanted))
+
+    def _payload(self, envelope: Envelope, schema: str, found: list[Finding]) -> Message | None:
+        headers, payload = envelope.headers, envelope.payload
+        if "blob_ref" in headers:
+            if payload:
+                says = f"{len(payload)} bytes"
+                found.append(finding(self.contract, "BLB-01", "payload", says, "none beside a pointer (A-35)", "warn"))
+            return None
+        if payload is None and envelope.payload_json is not None:
+            return self._from_json(envelope.payload_json, schema, found)
+        if payload is None or headers["content_type"] != "application/x-protobuf":
+            return None
+        try:
+            body = encoding.decode_body(headers, payload)
+            return self._types.of(schema).FromString(body)
+        except encoding.EncodingFault as fault:
+            if fault.clause != "HDR-09":  # the header itself was judged already
+                level = self.contract.clauses[fault.clause].level
+                found.append(
+                    Finding(fault.clause, level, "fail", "payload", None, "bytes as content_encoding says", str(fault))
+                )
+        except Exception:  # noqa: BLE001 (whatever protobuf raises, the bytes are no such message)
+            size = f"{len(payload)} bytes that do not parse"
+            found.append(finding(self.contract, "SER-01", "payload", size, f"a {schema}"))
+        return None
+
+    def _from_json(
+        self, view: Mapping[str, Any], schema: str, found: list[Finding]
+    ) -> Message | None:
+        try:
+            return self._types.build(schema, view)
+        except Exception:  # noqa: BLE001 (as above)
+            found.append(finding(self.contract, "SER-01", "payload_json", "not its JSON form", f"a {schema}"))
+            return None
+
+    # -- entity: subtopic and key against the payload -----------------------------------
+
+    def _entity(
+        self,
+        topic: Topic,
+        domain: Domain,
+        schema: str,
+        message: Message,
+        headers: Mapping[str, str],
+        found: list[Finding],
+    ) -> None:
+        contract = self.contract
+        rows = keys.parts_of(domain, topic, schema, message)
+        if not rows:
+            return
+        if domain.parts.get("symbol") == "security.symbol" and not all(row["symbol"] for row in rows):
+            found.append(finding(contract, "SER-11", "payload", "without a SecurityId", "symbol and mic"))
+            return
+        subtopics.check(contract, topic, domain, schema, rows, found)
+        self._key(domain, rows, headers, found)
+        if domain.dedupe is not None:
+            self._dedupe(domain, rows[0], headers, found)
+
+    def _key(
+        self,
+        domain: Domain,
+        rows: list[dict[str, str]],
+        headers: Mapping[str, str],
+        found: list[Finding],
+    ) -> None:
+        rule, key = domain.key, headers.get("partition_key")
+        if rule.unspecified or not key:
+            return
+        canonical = [rule.form.format_map(row) for row in rows]
+        if key == canonical[0] and len(rows) == 1:
+            return
+        several = any("[]" in path for path in domain.parts.values())
+        if not several and len(set(canonical)) > 1:
+            says = f"{key} for a batch of {len(set(canonical))} entities"
+            found.append(
+                finding(self.contract, rule.clause, "partition_key", says, "one entity a batch (A-31)", "fail")
+            )
+        elif key not in canonical:
+            tolerated = [form.format_map(row) for form in rule.tolerated for row in rows]
+            wanted = f"{canonical[0]}" + (f" ({rule.settled_by})" if rule.settled_by else "")
+            known = key in tolerated
+            found.append(
+                finding(self.contract, rule.clause, "partition_key", key, wanted, "warn" if known else None)
+            )
+
+    def _dedupe(
+        self, domain: Domain, row: dict[str, str], headers: Mapping[str, str], found: list[Finding]
+    ) -> None:
+        rule = domain.dedupe
+        assert rule is not None
+        wanted, value = rule.form.format_map(row), headers.get("dedupe_key")
+        if value is None or value == wanted:
+            if value is None:
+                found.append(finding(self.contract, rule.clause, "dedupe_key", None, wanted))
+        elif not (rule.prefix and value.startswith(wanted)):
+            found.append(finding(self.contract, rule.clause, "dedupe_key", value, wanted))
+
+    # -- dead letters -------------------------------------------------------------------
+
+    def _dead(self, topic: Topic, envelope: Envelope, found: list[Finding]) -> None:
+        contract, headers = self.contract, envelope.headers
+        if topic.version != "v1":
+            found.append(finding(contract, "TOP-04", "topic version", topic.version, "v1 on this domain"))
+        if topic.subtopic[0] not in contract.domains:
+            found.append(finding(contract, "TOP-16", "topic", topic.text, "ampy.{env}.dlq.v1.{original domain}"))
+        reason = headers.get("dlq_reason")
+        if reason is None:
+            found.append(finding(contract, "HDR-20", "dlq_reason", None, "a reason on every dead letter"))
+        excused = reason is not None and reason.partition(":")[0] in EXCUSED
+        self._headers.check(headers, contract.domains[DEAD], found, required=not excused, values=not excused)
+        self._hash(envelope, found)
+
+    def _hash(self, envelope: Envelope, found: list[Finding]) -> None:
+        value = envelope.headers.get("payload_hash")
+        wanted = "sha256: of the payload"
+        if value is None:
+            found.append(finding(self.contract, "DLQ-12", "payload_hash", None, wanted))
+        elif envelope.payload is not None:
+            if value != f"sha256:{hashlib.sha256(envelope.payload).hexdigest()}":
+                found.append(finding(self.contract, "DLQ-12", "payload_hash", value, wanted))
