@@ -1,1 +1,70 @@
-"""See docs/design.md."""
+"""Brokers: real ones started and stopped, and raw observers on them. See docs/design.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ampy_conformance._errors import UsageError
+from ampy_conformance.broker.base import Broker, Lane, Observer
+from ampy_conformance.broker.facts import (
+    BrokerError,
+    ConsumerState,
+    RefusedRecordError,
+    WireRecord,
+    redact,
+)
+from ampy_conformance.broker.memory_broker import EmbeddedMemory
+from ampy_conformance.broker.nats_broker import EmbeddedNats, UserNats
+from ampy_conformance.broker.nats_server import ACCOUNTS
+from ampy_conformance.broker.reading import read_only
+from ampy_conformance.broker.streams import of_contract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+__all__ = [
+    "Broker",
+    "BrokerError",
+    "ConsumerState",
+    "Lane",
+    "Observer",
+    "RefusedRecordError",
+    "WireRecord",
+    "provision",
+    "read_only",
+    "redact",
+]
+
+
+def provision(
+    kind: str,
+    *,
+    domains: Iterable[str],
+    url: str | None = None,
+    dedicated: bool = False,
+    directory: Path | None = None,
+    lanes: int = ACCOUNTS,
+    prefix: str = "ampy",
+    dead: str = "dlq",
+) -> Broker:
+    """Start a broker of this kind ("nats", "memory"), or take the user's at `url`.
+
+    `domains` are the contract's, `prefix` the first token of its topics, `dead` the domain of
+    dead letters. `lanes` is how many are made ready at once; more are added when needed.
+    A user's broker is only taken when it is `dedicated` to tests: its streams are made anew.
+    BrokerError (nobody answers, no JetStream, no server program) or UsageError, one sentence.
+    """
+    streams = of_contract(domains, prefix, dead)
+    if kind == "nats":
+        if url is not None:
+            return UserNats(streams, url, dedicated=dedicated)
+        return EmbeddedNats(streams, directory, lanes)
+    if kind == "memory":
+        if url is not None:
+            raise UsageError(
+                "this driver works on the memory broker, which the harness starts itself; "
+                "leave the broker's URL out"
+            )
+        return EmbeddedMemory(streams)
+    raise UsageError(f"the driver asks for a broker of kind {kind!r}; known are nats and memory")

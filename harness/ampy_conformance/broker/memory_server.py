@@ -58,8 +58,9 @@ added by the server.
     answer; the open records of an active member go to the next one at once, or wait for one.
     The end of a connection does the same for all its consumers.
 `{"op": "groups"}`
-    answer: `groups`: [{stream, group, members: [names], pending (records not delivered yet),
-    pending_acks, delivered (highest position), ack_floor (all up to it are settled)}].
+    answer: `groups`: [{stream, group, patterns, members: [names], pending (records not delivered
+    yet), pending_acks, redelivered (of these), delivered (highest position), ack_floor (all up to
+    it are settled)}].
 `{"op": "read", "stream": NAME, "after": POSITION ("0": from the start), "max": N}`
     answer: `records`: [{position, topic, headers, payload, t_ns}], `last` (last position there
     is). At most `max` records, and at most about 4 MiB of them.
@@ -123,8 +124,8 @@ class Server:
                 if not connection.take(line):
                     break
                 await writer.drain()
-        except (ValueError, ConnectionError):
-            pass  # a line over the limit, or a client that is gone: the connection is over
+        except (ValueError, ConnectionError, asyncio.CancelledError):
+            pass  # a line over the limit, a client that is gone, the end: the connection is over
         finally:
             connection.closed()
             writer.close()

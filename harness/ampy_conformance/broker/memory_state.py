@@ -160,9 +160,11 @@ class Group:
         return {
             "stream": self.stream.name,
             "group": self.name,
+            "patterns": self.patterns,
             "members": [each.name for each in self.members],
             "pending": sum(subjects.any_matches(self.patterns, each.topic) for each in waiting),
             "pending_acks": len(self.pending),
+            "redelivered": sum(each.attempts > 1 for each in self.pending.values()),
             "delivered": self._delivered,
             "ack_floor": min(self.pending) - 1 if self.pending else self._next - 1,
         }

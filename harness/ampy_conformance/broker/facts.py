@@ -1,0 +1,73 @@
+"""What an observer tells: records, consumers, positions; and how a broker fails."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ampy_conformance._errors import HarnessError
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
+
+
+class BrokerError(HarnessError):
+    """A broker did not do what was asked; one sentence, without credentials or payloads."""
+
+
+class RefusedRecordError(BrokerError):
+    """The broker answered that it did not store a record: this is certain."""
+
+
+def redact(text: str) -> str:
+    """Return `text` with the credentials of every URL in it replaced."""
+    return _CREDENTIALS.sub("***@", text)
+
+
+@dataclass(frozen=True)
+class WireRecord:
+    """One record as the broker has or had it.
+
+    `headers` are the pairs on the wire, in order, repeated ones included, in their case; bytes
+    that are no UTF-8 show as `\\xNN`. `position` is decimal text within `stream`; both are empty
+    for a record seen by the tap. `t_ns` is wall-clock time: when the broker stored the record,
+    or when the tap saw it.
+    """
+
+    topic: str
+    headers: tuple[tuple[str, str], ...]
+    payload: bytes
+    position: str = ""
+    stream: str = ""
+    t_ns: int = 0
+
+    def header(self, name: str) -> str | None:
+        """Return the first value under exactly this name."""
+        return next((value for each, value in self.headers if each == name), None)
+
+    def header_map(self) -> dict[str, str]:
+        """Return the headers as a mapping; of repeated ones the first counts."""
+        return dict(reversed(self.headers))
+
+
+@dataclass(frozen=True)
+class ConsumerState:
+    """One consumer group as the broker counts it; positions are those of its stream.
+
+    `pending`: stored and not yet delivered; `pending_acks`: delivered and not acknowledged;
+    `delivered`: the highest position delivered; `ack_floor`: all up to here is acknowledged.
+    """
+
+    stream: str
+    name: str
+    durable: bool
+    pending: int
+    pending_acks: int
+    delivered: int
+    ack_floor: int
+    redelivered: int = 0
+    patterns: tuple[str, ...] = ()
+
+    def acknowledged(self, position: str | int) -> bool:
+        """Tell whether the record at `position` is certainly acknowledged."""
+        place = int(position)
+        return place <= self.ack_floor or (self.pending_acks == 0 and place <= self.delivered)

@@ -1,0 +1,144 @@
+"""The raw observer of a NATS lane."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from ampy_conformance.broker import jetstream, subjects
+from ampy_conformance.broker.base import Observer
+from ampy_conformance.broker.facts import BrokerError, RefusedRecordError, WireRecord
+from ampy_conformance.broker.nats_message import Message, header_block, parse_headers
+from ampy_conformance.broker.nats_wire import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ampy_conformance.broker.base import Record
+    from ampy_conformance.broker.facts import ConsumerState
+    from ampy_conformance.broker.streams import Streams
+
+
+class NatsObserver(Observer):
+    """Reads a lane's streams and taps everything under the contract's first token.
+
+    The tap does not listen on `>`: a subscription counts as interest, so it would keep the
+    push consumers of dead members bound and hide "no responders" from the binding.
+    """
+
+    def __init__(self, url: str, streams: Streams) -> None:
+        super().__init__()
+        self._link = Connection(url)
+        self._names = streams.names
+        self._patterns = streams.patterns
+        self._logs: dict[str, list[WireRecord]] = {name: [] for name in self._patterns}
+        self._reading = threading.Lock()
+        first = {each.partition(".")[0] for every in self._patterns.values() for each in every}
+        for token in sorted(first):
+            self._link.subscribe(f"{token}.>", self._seen)
+        self._link.subscribe("$JS.EVENT.ADVISORY.>", lambda _: self._notify())
+        self._link.ping()
+
+    def make_streams(self, *, anew: bool) -> None:
+        """Create the streams of the lane, empty; `anew` deletes those of that name first."""
+        for name, patterns in self._patterns.items():
+            config = jetstream.stream_config(name, patterns)
+            if anew:
+                jetstream.drop_stream(self._link, name)
+            try:
+                jetstream.call(self._link, f"STREAM.CREATE.{name}", config)
+            except jetstream.JetStreamError as error:
+                if error.code != jetstream.OVERLAP:
+                    raise
+                raise BrokerError(
+                    f"another stream on this broker already takes subjects of {name}; "
+                    "remove that stream or give a broker without it"
+                ) from error
+
+    def _seen(self, message: Message) -> None:
+        self._notify(
+            WireRecord(
+                topic=message.subject,
+                headers=parse_headers(message.block),
+                payload=message.payload,
+                t_ns=time.time_ns(),
+            )
+        )
+
+    def records(self, pattern: str = ">") -> list[WireRecord]:
+        """Return what the streams hold; what was read once is read again only if it changed."""
+        found = []
+        with self._reading:
+            for stream in self._patterns:
+                found += self._log(stream)
+        return self._chosen(found, pattern)
+
+    def _log(self, stream: str) -> list[WireRecord]:
+        state = jetstream.call(self._link, f"STREAM.INFO.{stream}")["state"]
+        log = self._logs[stream]
+        last = int(log[-1].position) if log else 0
+        fresh = list(
+            jetstream.stored(
+                self._link, stream, max(last + 1, state["first_seq"]), state["last_seq"]
+            )
+        )
+        if len(log) + len(fresh) != state["messages"]:  # somebody deleted records
+            log.clear()
+            fresh = list(
+                jetstream.stored(self._link, stream, state["first_seq"], state["last_seq"])
+            )
+        log += fresh
+        return log
+
+    def consumers(self) -> list[ConsumerState]:
+        """Return the JetStream consumers of both streams."""
+        return [
+            each
+            for stream in self._patterns
+            for each in jetstream.consumer_states(self._link, stream)
+        ]
+
+    def publish_many(self, records: Iterable[Record]) -> list[str]:
+        """Store raw records, acknowledged by JetStream; no header is added."""
+        asked = []
+        for topic, headers, payload in records:
+            if not any(subjects.any_matches(each, topic) for each in self._patterns.values()):
+                # Nobody would answer, and the tap hides even that (see the class).
+                raise RefusedRecordError(f"no stream takes the topic {topic!r}")
+            asked.append(self._link.ask(topic, payload, block=header_block(_pairs(headers))))
+        positions = []
+        for each in asked:
+            try:
+                positions.append(str(jetstream.answer(self._link.result(each))["seq"]))
+            except jetstream.JetStreamError as error:
+                raise RefusedRecordError(f"the broker did not store the record: {error}") from error
+        return positions
+
+    def send(
+        self, topic: str, headers: Mapping[str, str] | Sequence[tuple[str, str]], payload: bytes
+    ) -> None:
+        """Publish without asking for an acknowledgement, also where no stream listens."""
+        self._link.publish(topic, payload, block=header_block(_pairs(headers)))
+
+    def limit(self, stream: Literal["stream", "dlq_stream"], *, full: bool) -> None:
+        """Cap a stream at what it holds: it refuses the next record and keeps all others."""
+        name = self._names[stream]
+        held = jetstream.call(self._link, f"STREAM.INFO.{name}")["state"]["bytes"]
+        config = jetstream.stream_config(
+            name, self._patterns[name], max_bytes=max(1, held) if full else -1
+        )
+        jetstream.call(self._link, f"STREAM.UPDATE.{name}", config)
+
+    def ping(self) -> float:
+        """Return the seconds of a round trip through the server."""
+        return self._link.ping()
+
+    def close(self) -> None:
+        """Leave the server."""
+        self._link.close()
+
+
+def _pairs(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    return headers.items() if isinstance(headers, Mapping) else headers
