@@ -1,0 +1,49 @@
+"""What a consumer lets through to its handler, and what is a dead letter at once (A-26, A-61)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ampy_conformance.contract import encoding
+from ampy_conformance.contract.envelope import Envelope
+from ampy_conformance.contract.lint import Linter
+
+if TYPE_CHECKING:
+    from ampy_conformance.bindings.records import Record
+    from ampy_conformance.contract import Contract
+
+DECODING = ("SER-01", "SER-05", "HDR-09")
+
+
+class Admission:
+    """Judges a record on arrival; a SHOULD-level deviation never keeps one out."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._linter = Linter(contract, strict=False)
+
+    def refusal(self, record: Record) -> str | None:
+        """Return the reason why the record is a dead letter, None where it is admitted."""
+        if record.dead:
+            return None
+        envelope = Envelope(record.topic, record.known, record.payload)
+        for each in self._linter.check(envelope):
+            if each.severity == "fail":
+                kind = "decode_error" if each.clause in DECODING else "contract_violation"
+                return f"{kind}: {each.clause} {each.where}"
+        return None
+
+    def body(self, record: Record) -> bytes:
+        """Return the payload as the handler gets it: content encoding undone (SER-12)."""
+        try:
+            return encoding.decode_body(record.known, record.payload)
+        except encoding.EncodingFault:
+            return record.payload  # a dead letter may hold what cannot be decoded
+
+    def ids(self, record: Record) -> tuple[str, ...]:
+        """Return what identifies the record for deduplication (IDM-01 to IDM-03, A-19)."""
+        if record.dead:
+            return (f"dead|{record.position}",)
+        found = [f"id|{record.known['message_id'].lower()}"]
+        if key := record.known.get("dedupe_key"):
+            found.append(f"key|{record.topic}|{record.known['schema_fqdn']}|{key}")
+        return tuple(found)

@@ -1,0 +1,144 @@
+"""From a logical record to its envelope: the producer's side of the contract."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import uuid_utils
+
+from ampy_conformance.contract import encoding, keys, payloads, topics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ampy_conformance.contract import Contract
+    from ampy_conformance.contract.topics import Topic
+
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class Invalid(Exception):  # noqa: N818 (a refusal, with the protocol's code)
+    """The record cannot be published; `code` is one of the driver protocol's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who publishes."""
+
+    name: str
+    source: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """An envelope ready for the wire."""
+
+    topic: str
+    headers: dict[str, str]
+    payload: bytes
+    message_id: str
+
+
+class EnvelopeBuilder:
+    """Builds envelopes of one producer."""
+
+    def __init__(self, contract: Contract, identity: Identity) -> None:
+        self.contract = contract
+        self.identity = identity
+        self.types = payloads.types(contract)
+        self.compress_over = contract.limits["compress_over"]
+
+    def build(self, record: Mapping[str, Any]) -> Outgoing:
+        """Return the envelope of a logical record, or raise `Invalid`."""
+        topic = self.topic(record["topic"])
+        body = base64.b64decode(record["payload"], validate=True)
+        self.check_payload(topic, record["schema_fqdn"], body)
+        wire, encoded = self.encode(body)
+        message_id = self.message_id()
+        headers = {
+            "message_id": message_id,
+            "schema_fqdn": record["schema_fqdn"],
+            "schema_version": record.get("schema_version") or f"{topic.major}.0.0",
+            "content_type": "application/x-protobuf",
+            "produced_at": self.produced_at(),
+            "producer": self.identity.name,
+            "source": self.identity.source,
+            "run_id": self.identity.run_id,
+            **self.trace(record.get("trace")),
+            "partition_key": self.partition_key(topic, record["key"]),
+        }
+        if encoded:
+            headers["content_encoding"] = "gzip"
+        if record.get("dedupe_key"):
+            headers["dedupe_key"] = record["dedupe_key"]
+        headers = {**record.get("headers", {}), **headers}
+        self.check_headers(headers)
+        self.check_size(headers, wire)
+        return Outgoing(topic.text, headers, wire, message_id)
+
+    def topic(self, text: str) -> Topic:
+        """Accept a concrete topic only (TOP-01 to TOP-05, TOP-17)."""
+        try:
+            return topics.parse(self.contract, text)
+        except topics.TopicError as error:
+            raise Invalid("invalid_topic", str(error)) from error
+
+    def check_payload(self, topic: Topic, schema: str, body: bytes) -> None:
+        """Accept only a payload of the topic's domain that parses (TOP-19, HDR-05, SER-01)."""
+        try:
+            home = self.types.domain_of.get(schema)
+            if home is None or home.name != topic.domain:
+                raise Invalid("invalid_record", f"{schema} is no payload of {topic.domain}")
+            self.types.decode(schema, body)
+        except payloads.DecodeError as error:
+            raise Invalid("invalid_record", str(error)) from error
+
+    def encode(self, body: bytes) -> tuple[bytes, bool]:
+        """Compress above 128 KiB (SER-04); returns the wire bytes and whether they are gzip."""
+        if len(body) > self.compress_over:
+            return encoding.compress(body), True
+        return body, False
+
+    def message_id(self) -> str:
+        """Return a new UUID of version 7, in lower case (HDR-01, HDR-03)."""
+        return str(uuid_utils.uuid7())
+
+    def produced_at(self) -> str:
+        """Return the present in UTC with milliseconds (HDR-10)."""
+        return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+    def trace(self, active: Mapping[str, str] | None) -> dict[str, str]:
+        """Carry the active trace, or begin one (HDR-15, HDR-16)."""
+        trace = active["trace_id"] if active else secrets.token_hex(16)
+        span = active["span_id"] if active else secrets.token_hex(8)
+        return {"trace_id": trace, "span_id": span, "traceparent": f"00-{trace}-{span}-01"}
+
+    def partition_key(self, topic: Topic, parts: Mapping[str, str]) -> str:
+        """Return the domain's key for the entity (section 7)."""
+        try:
+            return keys.from_parts(self.contract, topic.domain, parts)
+        except keys.MissingPart as error:
+            raise Invalid("invalid_record", str(error)) from error
+
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        """Refuse what could end a header and begin another."""
+        for name, value in headers.items():
+            if CONTROL.search(name) or CONTROL.search(value):
+                raise Invalid("invalid_record", f"the header {name[:40]!r} holds control characters")
+
+    def check_size(self, headers: Mapping[str, str], wire: bytes) -> None:
+        """Refuse a record at or above 1 MiB: this binding has no blob store (SER-07)."""
+        size = len(wire) + sum(len(name) + len(value.encode()) + 4 for name, value in headers.items())
+        # Room for the headers that a dead letter adds (A-34).
+        if size >= self.contract.limits["record_below"] - 4096:
+            raise Invalid("too_large", f"the record has {size} bytes")

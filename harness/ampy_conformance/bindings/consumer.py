@@ -1,0 +1,291 @@
+"""The consumer's side of the contract, without input or output of its own.
+
+A state machine: records, verdicts and ticks go in, actions come out. Each partition key is a
+queue whose head alone is being handled; while the head waits for a retry its key waits and
+every other key goes on (ORD-01, ORD-04). Times are seconds of a monotonic clock, given.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ampy_conformance.bindings.records import fold
+
+if TYPE_CHECKING:
+    import random
+
+    from ampy_conformance.bindings.admission import Admission
+    from ampy_conformance.bindings.deadletter import DeadLetters
+    from ampy_conformance.bindings.records import Record
+    from ampy_conformance.bindings.retry import RetryPolicy
+    from ampy_conformance.bindings.store import Store
+
+MAX_DEAD_DELAY = 1.0
+
+
+@dataclass(frozen=True)
+class Deliver:
+    """Call the handler."""
+
+    record: Record
+
+
+@dataclass(frozen=True)
+class Ack:
+    """Tell the broker that the record is done."""
+
+    record: Record
+
+
+@dataclass(frozen=True)
+class WriteDead:
+    """Publish the dead letter, then report through `dead_written`."""
+
+    record: Record
+    topic: str
+    headers: dict[str, str]
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Abandon:
+    """The handler gave no verdict in time."""
+
+    delivery: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Tell the broker that these records are still being worked on."""
+
+    records: tuple[Record, ...]
+
+
+Action = Deliver | Ack | WriteDead | Abandon | Progress
+
+
+class ConsumerCore:
+    """One member's handling of a group's records."""
+
+    def __init__(
+        self,
+        admission: Admission,
+        store: Store,
+        policy: RetryPolicy,
+        letters: DeadLetters,
+        random: random.Random,
+        *,
+        credit: int,
+        handler_timeout: float,
+        progress_every: float,
+        prefix: str = "d",
+    ) -> None:
+        self.admission = admission
+        self.store = store
+        self.policy = policy
+        self.letters = letters
+        self.random = random
+        self.credit = credit
+        self.handler_timeout = handler_timeout
+        self.progress_every = progress_every
+        self._prefix = prefix
+        self._number = 0
+        self._queues: dict[str, deque[Record]] = {}
+        self._ready: deque[str] = deque()
+        self._held: dict[str, Record] = {}
+        self._handling: dict[str, Record] = {}
+        self._busy_ids: dict[str, Record] = {}
+        self._due: dict[str, float] = {}
+        self._dead_due: dict[str, float] = {}
+        self._progressed = 0.0
+
+    # -- input --------------------------------------------------------------------------
+
+    def arrived(self, record: Record, now: float) -> list[Action]:
+        """Take a record from the broker; one that is held already only renews its token."""
+        held = self._held.get(record.position)
+        if held is not None:
+            held.token = record.token
+            return []
+        record.known = fold(record.headers)
+        self._held[record.position] = record
+        queue = self._queues.setdefault(self.lane(record), deque())
+        queue.append(record)
+        if len(queue) == 1:
+            self._ready.append(self.lane(record))
+        return self._work(now)
+
+    def grant(self, count: int, now: float) -> list[Action]:
+        """Allow so many more unsettled deliveries."""
+        self.credit += count
+        return self._work(now)
+
+    def settled(self, delivery: str, verdict: str, now: float) -> tuple[Record | None, list[Action]]:
+        """Take a handler's verdict; None where the delivery is no longer open."""
+        record = self._handling.pop(delivery, None)
+        if record is None:
+            return None, []
+        if verdict == "ack":
+            self.store.mark(record.ids)
+            return record, [*self._done(record), *self._work(now)]
+        if verdict == "reject":
+            record.reason = "handler_error: rejected"
+            return record, [*self._kill(record), *self._work(now)]
+        return record, [*self._failed(record, "handler_error", now), *self._work(now)]
+
+    def dead_written(self, record: Record, ok: bool, now: float) -> list[Action]:  # noqa: FBT001
+        """Take the broker's answer to a dead letter; nothing is dropped before it is stored."""
+        if ok:
+            # Not marked as seen: a redrive of the dead letter has to be handled (DLQ-13).
+            self.store.forget(record.ids[0])
+            return [*self._done(record), *self._work(now)]
+        record.dead_attempts += 1
+        delay = min(MAX_DEAD_DELAY, self.policy.delay(record.dead_attempts, self.random))
+        self._dead_due[record.position] = now + delay
+        return []
+
+    def tick(self, now: float) -> list[Action]:
+        """Do what is due."""
+        actions: list[Action] = []
+        for delivery, record in list(self._handling.items()):
+            if now - record.delivered_at >= self.handler_timeout:
+                del self._handling[delivery]
+                actions.append(Abandon(delivery))
+                actions += self._failed(record, "timeout", now)
+        for lane, due in list(self._due.items()):
+            if due <= now:
+                del self._due[lane]
+                self._ready.append(lane)
+        for position, due in list(self._dead_due.items()):
+            if due <= now:
+                del self._dead_due[position]
+                actions += self._kill(self._held[position])
+        if self._held and now - self._progressed >= self.progress_every:
+            self._progressed = now
+            actions.append(Progress(tuple(self._held.values())))
+        return [*actions, *self._work(now)]
+
+    def wake(self, now: float) -> float:
+        """Return how many seconds may pass until the next tick."""
+        times = [*self._due.values(), *self._dead_due.values()]
+        times += [each.delivered_at + self.handler_timeout for each in self._handling.values()]
+        if self._held:
+            times.append(self._progressed + self.progress_every)
+        return max(0.0, min(times, default=now + 1.0) - now)
+
+    @property
+    def held(self) -> list[Record]:
+        """The records that were taken from the broker and are not done."""
+        return list(self._held.values())
+
+    @property
+    def unsettled(self) -> int:
+        """How many deliveries have no verdict yet."""
+        return len(self._handling)
+
+    # -- decisions, one method each -----------------------------------------------------
+
+    def lane(self, record: Record) -> str:
+        """Return what must be handled one after the other."""
+        return record.key
+
+    def admission_ids(self, record: Record) -> tuple[str, ...]:
+        """Return the ids of a record that was never admitted: its place in the log."""
+        return (f"dead|{record.position}",)
+
+    def duplicate(self, record: Record) -> bool:
+        """Tell whether the record, or its like, took effect already."""
+        return self.store.seen(record.ids)
+
+    def tried(self, record: Record) -> int:
+        """Return how often a handler was called for the record before."""
+        return self.store.attempts(record.ids[0])
+
+    def begin(self, record: Record) -> int:
+        """Count an attempt before it begins, so that a crash counts (RTY-08)."""
+        return self.store.begin(record.ids[0])
+
+    def retry_at(self, record: Record, now: float) -> float:
+        """Return when a failed record is tried again."""
+        return now + self.policy.delay(record.attempt, self.random)
+
+    # -- work ---------------------------------------------------------------------------
+
+    def _work(self, now: float) -> list[Action]:
+        """Start the heads of all keys that are ready, as far as credit goes."""
+        actions: list[Action] = []
+        blocked: list[str] = []
+        while self._ready:
+            lane = self._ready.popleft()
+            queue = self._queues.get(lane)
+            if not queue:
+                continue
+            if self.unsettled >= self.credit:
+                blocked.append(lane)
+                break
+            actions += self._start(queue[0], lane, now)
+        self._ready.extendleft(reversed(blocked))
+        return actions
+
+    def _start(self, record: Record, lane: str, now: float) -> list[Action]:
+        if not record.ids:
+            refusal = self.admission.refusal(record)
+            if refusal is not None:
+                record.reason = refusal
+                record.ids = self.admission_ids(record)
+                return self._kill(record)
+            record.ids = self.admission.ids(record)
+            record.body = self.admission.body(record)
+        if self.duplicate(record):
+            return self._done(record)
+        other = next((self._busy_ids[each] for each in record.ids if each in self._busy_ids), record)
+        if other is not record:  # its like is being handled under another key: wait for the outcome
+            self._due[lane] = now + 0.02
+            return []
+        tried = self.tried(record)
+        if self.policy.exhausted(tried):
+            record.attempt = tried
+            return self._give_up(record, "timeout")
+        record.attempt = self.begin(record)
+        self._number += 1
+        record.delivery = f"{self._prefix}{self._number}"
+        record.delivered_at = now
+        self._handling[record.delivery] = record
+        self._busy_ids.update(dict.fromkeys(record.ids, record))
+        return [Deliver(record)]
+
+    def _failed(self, record: Record, kind: str, now: float) -> list[Action]:
+        if self.policy.exhausted(record.attempt):
+            return self._give_up(record, kind)
+        self._due[self.lane(record)] = self.retry_at(record, now)
+        return []
+
+    def _give_up(self, record: Record, kind: str) -> list[Action]:
+        if record.dead:
+            # A failing dead letter makes no other (DLQ-11); it stays where it is, in the DLQ.
+            return self._done(record)
+        record.reason = f"{kind}: {record.attempt} attempts exhausted"
+        return self._kill(record)
+
+    def _kill(self, record: Record) -> list[Action]:
+        letters = self.letters
+        return [
+            WriteDead(record, letters.topic(record), letters.headers(record), letters.payload(record))
+        ]
+
+    def _done(self, record: Record) -> list[Action]:
+        """Take the record out of its key, acknowledge it, and let the next one begin."""
+        lane = self.lane(record)
+        queue = self._queues[lane]
+        queue.popleft()
+        if queue:
+            self._ready.append(lane)
+        else:
+            del self._queues[lane]
+        self._held.pop(record.position, None)
+        for each in record.ids:
+            if self._busy_ids.get(each) is record:
+                del self._busy_ids[each]
+        return [Ack(record)]

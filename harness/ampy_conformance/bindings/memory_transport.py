@@ -1,0 +1,170 @@
+"""The memory broker as a transport; its wire protocol is told in `broker/memory_server.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ampy_conformance.bindings.records import Record
+from ampy_conformance.bindings.transport import Refusal, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ampy_conformance.bindings.transport import Tuning
+
+MAX_LINE = 8 * 1024 * 1024
+CODES = {"no_stream": "invalid_topic", "bad_topic": "invalid_topic", "too_large": "too_large"}
+
+
+class MemoryTransport:
+    """One connection to a lane of the memory broker."""
+
+    async def connect(self, url: str, names: Mapping[str, str], tuning: Tuning) -> None:
+        """Connect and say hello."""
+        parts = urlsplit(url)
+        self._names = names
+        self._tuning = tuning
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._members: dict[str, Callable[[dict[str, Any]], None]] = {}
+        try:
+            self._reader, self._writer = await asyncio.open_connection(
+                parts.hostname, parts.port, limit=MAX_LINE
+            )
+        except OSError as error:
+            raise Unknown("not_connected", "the memory broker does not answer") from error
+        self._task = asyncio.ensure_future(self._listen())
+        await self.call("hello", lane=parts.path.lstrip("/"), token=parts.username)
+
+    async def call(self, op: str, **fields: Any) -> dict[str, Any]:
+        """Send a request and return its answer; raises `Refusal` or `Unknown`."""
+        number = next(self._numbers)
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        self._writer.write(json.dumps({"id": number, "op": op, **fields}).encode() + b"\n")
+        try:
+            answer = await asyncio.wait_for(future, self._tuning.publish_timeout)
+        except TimeoutError as error:
+            raise Unknown("timeout", f"{op} was not answered") from error
+        finally:
+            self._waiting.pop(number, None)
+        if not answer["ok"]:
+            code = answer["code"]
+            raise Refusal(CODES.get(code, "throttled" if code == "full" else "denied"), code)
+        return answer
+
+    async def _listen(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while line := await self._reader.readline():
+                frame = json.loads(line)
+                if "event" in frame:
+                    member = self._members.get(frame.get("consumer", ""))
+                    if member is not None:
+                        member(frame)
+                elif (future := self._waiting.get(frame["re"])) and not future.done():
+                    future.set_result(frame)
+        for each in self._waiting.values():
+            if not each.done():
+                each.set_exception(Unknown("connection_lost", "the memory broker is gone"))
+
+    async def publish(
+        self, topic: str, headers: Mapping[str, str], payload: bytes, message_id: str | None
+    ) -> str:
+        """Store a record; the memory broker deduplicates nothing, so the id is not told apart."""
+        answer = await self.call(
+            "publish",
+            topic=topic,
+            headers=[[name, value] for name, value in headers.items()],
+            payload=base64.b64encode(payload).decode(),
+        )
+        return str(answer["position"])
+
+    async def join(
+        self, pattern: str, group: str, member: str, start: str, taken: Callable[[Record], None]
+    ) -> MemoryMembership:
+        """Join a durable group of the stream that carries the pattern."""
+        dead = pattern.split(".")[2:3] == ["dlq"]
+        stream = self._names["dlq_stream" if dead else "stream"]
+        membership = MemoryMembership(self, f"c{next(self._numbers)}", group, taken)
+        self._members[membership.handle] = membership.event
+        await self.call(
+            "join",
+            stream=stream,
+            group=group,
+            patterns=[pattern],
+            start=start,
+            member=member,
+            consumer=membership.handle,
+            redelivery_ms=int(self._tuning.redelivery * 1000),
+            max_pending=self._tuning.max_in_flight,
+        )
+        return membership
+
+    def forget(self, handle: str) -> None:
+        """Stop listening for a member."""
+        self._members.pop(handle, None)
+
+    async def close(self) -> None:
+        """Disconnect; what is open goes to another member."""
+        self._task.cancel()
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+
+class MemoryMembership:
+    """A membership in a group of the memory broker."""
+
+    def __init__(
+        self, transport: MemoryTransport, handle: str, group: str, taken: Callable[[Record], None]
+    ) -> None:
+        self._transport = transport
+        self.handle = handle
+        self.name = group
+        self._taken = taken
+
+    def event(self, frame: dict[str, Any]) -> None:
+        """Take a delivery."""
+        if frame["event"] == "deliver":
+            self._taken(
+                Record(
+                    position=str(frame["position"]),
+                    topic=frame["topic"],
+                    headers=dict(frame["headers"]),
+                    payload=base64.b64decode(frame["payload"]),
+                    redelivered=frame["attempt"] - 1,
+                )
+            )
+
+    async def _tell(self, op: str, records: Sequence[Record], **fields: Any) -> bool:
+        positions = [each.position for each in records]
+        try:
+            await self._transport.call(op, consumer=self.handle, positions=positions, **fields)
+        except (Refusal, Unknown):
+            return False
+        return True
+
+    async def ack(self, record: Record) -> bool:
+        """Acknowledge a record."""
+        return await self._tell("ack", [record])
+
+    async def progress(self, records: Sequence[Record]) -> None:
+        """Begin the redelivery time of these records anew."""
+        await self._tell("in_progress", records)
+
+    async def give_back(self, records: Sequence[Record]) -> None:
+        """Return records at once."""
+        if records:
+            await self._tell("nak", records, delay_ms=0)
+
+    async def leave(self) -> None:
+        """Leave the group."""
+        self._transport.forget(self.handle)
+        with contextlib.suppress(Refusal, Unknown):
+            await self._transport.call("leave", consumer=self.handle)

@@ -1,0 +1,44 @@
+"""Records on their way to a handler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass
+class Record:
+    """One record as the broker handed it out; `token` is what the transport acknowledges with."""
+
+    position: str
+    topic: str
+    headers: Mapping[str, str]
+    payload: bytes
+    token: Any = None
+    redelivered: int = 0
+    attempt: int = 0
+    body: bytes = b""
+    ids: tuple[str, ...] = ()
+    delivery: str | None = None
+    delivered_at: float = 0.0
+    dead_attempts: int = 0
+    reason: str = ""
+    known: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """What orders the record: its partition key, or its topic where it has none."""
+        return self.known.get("partition_key") or self.topic
+
+    @property
+    def dead(self) -> bool:
+        """Whether this is a dead letter itself."""
+        return self.topic.split(".")[2:3] == ["dlq"]
+
+
+def fold(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers under lower-case names: consumers match without regard to case (A-53)."""
+    return {name.lower(): value for name, value in headers.items()}

@@ -1,0 +1,27 @@
+"""Bounded retries with exponential backoff and jitter (RTY-01, RTY-02, RTY-06)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and when; times in seconds."""
+
+    max_attempts: int = 5
+    base: float = 0.2
+    ceiling: float = 30.0
+
+    def exhausted(self, attempts: int) -> bool:
+        """Tell whether no attempt is left after so many."""
+        return attempts >= self.max_attempts
+
+    def delay(self, attempts: int, random: random.Random) -> float:
+        """Return the pause after so many attempts: doubling, with a jitter of a quarter."""
+        full = min(self.ceiling, self.base * 2 ** (attempts - 1))
+        return full * random.uniform(0.75, 1.25)

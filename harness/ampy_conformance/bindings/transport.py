@@ -1,0 +1,101 @@
+"""What a broker needs stands in a transport; the core knows none of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ampy_conformance.bindings.records import Record
+
+
+class Refusal(Exception):  # noqa: N818 (an answer of the broker)
+    """The broker did certainly not store the record."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Unknown(Exception):  # noqa: N818 (as above)
+    """Whether the broker stored the record is unknown."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The settings of a bus, in seconds and counts."""
+
+    max_attempts: int = 5
+    backoff_base: float = 0.2
+    backoff_max: float = 30.0
+    publish_attempts: int = 5
+    publish_timeout: float = 5.0
+    max_in_flight: int = 256
+    handler_timeout: float = 30.0
+    redelivery: float = 30.0
+
+    @classmethod
+    def from_frame(cls, given: Mapping[str, int]) -> Tuning:
+        """Read the `tuning` of an `open` frame (milliseconds)."""
+        known: dict[str, Any] = {}
+        for name, scale in NAMES.items():
+            if name in given:
+                field = name.removesuffix("_ms")
+                known[field] = given[name] / 1000 if scale else given[name]
+        return cls(**known)
+
+
+NAMES = {
+    "max_attempts": False,
+    "backoff_base_ms": True,
+    "backoff_max_ms": True,
+    "publish_attempts": False,
+    "publish_timeout_ms": True,
+    "max_in_flight": False,
+    "handler_timeout_ms": True,
+    "redelivery_ms": True,
+}
+
+
+class Membership(Protocol):
+    """One member of a consumer group on the broker."""
+
+    name: str
+
+    async def ack(self, record: Record) -> bool:
+        """Acknowledge a record; True once the broker has confirmed it."""
+
+    async def progress(self, records: Sequence[Record]) -> None:
+        """Say that records are still being worked on."""
+
+    async def give_back(self, records: Sequence[Record]) -> None:
+        """Return records to the group at once."""
+
+    async def leave(self) -> None:
+        """End the membership."""
+
+
+class Transport(Protocol):
+    """A connection to a broker."""
+
+    async def connect(self, url: str, names: Mapping[str, str], tuning: Tuning) -> None:
+        """Connect; raises `Unknown` or `Refusal`."""
+
+    async def publish(
+        self, topic: str, headers: Mapping[str, str], payload: bytes, message_id: str | None
+    ) -> str:
+        """Store a record and return its position; raises `Refusal` or `Unknown`."""
+
+    async def join(
+        self, pattern: str, group: str, member: str, start: str, taken: Callable[[Record], None]
+    ) -> Membership:
+        """Join a group; `taken` is called with every record, in order."""
+
+    async def close(self) -> None:
+        """Disconnect."""
