@@ -1,0 +1,314 @@
+"""NATS JetStream as a transport (section 15.1), with nats-py.
+
+One durable pull consumer a group. Only one member at a time is served (priority policy
+`pinned_client`, nats-server >= 2.11), because JetStream hands records to whoever asks and two
+workers would break the order within a key. nats-py has no typed support for that, so consumer
+and pull requests are made on the API subjects, whose bodies are plain JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import nats
+from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError, NoRespondersError
+from nats.js.errors import APIError, NoStreamResponseError
+
+from ampy_conformance.bindings.records import Record
+from ampy_conformance.bindings.transport import Refusal, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+    from ampy_conformance.bindings.transport import Tuning
+
+PRIORITY_GROUP = "members"
+PULL_EXPIRES = 2.0
+# nats-py raises a bare TimeoutError in some places and its own in others.
+TIMEOUTS = (asyncio.TimeoutError, nats.errors.TimeoutError)
+
+
+class NatsTransport:
+    """One connection to NATS."""
+
+    async def connect(self, url: str, names: Mapping[str, str], tuning: Tuning) -> None:
+        """Connect; reconnects for ever once it was there."""
+        self._names = names
+        self._tuning = tuning
+        try:
+            self.client: Client = await nats.connect(
+                url,
+                connect_timeout=5,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.2,
+                allow_reconnect=True,
+                error_cb=_quiet,
+                pending_size=32 * 1024 * 1024,
+            )
+        except (OSError, NatsError, *TIMEOUTS) as error:
+            raise Unknown("not_connected", f"NATS does not answer ({type(error).__name__})") from error
+        self._js = self.client.jetstream(timeout=tuning.publish_timeout)
+
+    async def publish(
+        self, topic: str, headers: Mapping[str, str], payload: bytes, message_id: str | None
+    ) -> str:
+        """Publish with acknowledgement; the id lets the broker drop a producer's own retries."""
+        sent = dict(headers)
+        if message_id is not None:
+            sent["Nats-Msg-Id"] = message_id
+        try:
+            ack = await self._js.publish(topic, payload, headers=sent)
+        except MaxPayloadError as error:
+            raise Refusal("too_large", "the record is larger than the server takes") from error
+        except NoStreamResponseError as error:
+            raise Refusal("invalid_topic", "no stream takes the topic") from error
+        except APIError as error:
+            raise Refusal("throttled", f"JetStream refused it: {error.description}") from error
+        except TIMEOUTS as error:
+            raise Unknown("timeout", "no acknowledgement in time") from error
+        except (NatsError, OSError) as error:
+            raise Unknown("connection_lost", type(error).__name__) from error
+        return str(ack.seq)
+
+    async def join(
+        self, pattern: str, group: str, member: str, start: str, taken: Callable[[Record], None]
+    ) -> NatsMembership:
+        """Make the group's durable consumer where it is new, and pull from it."""
+        dead = pattern.split(".")[2:3] == ["dlq"]
+        stream = self._names["dlq_stream" if dead else "stream"]
+        name = re.sub(r"[^\w-]", "_", group)
+        await self._create(stream, name, pattern, start)
+        membership = NatsMembership(self.client, stream, name, member, self._tuning, taken)
+        await membership.begin()
+        return membership
+
+    async def _create(self, stream: str, name: str, pattern: str, start: str) -> None:
+        tuning = self._tuning
+        config = {
+            "durable_name": name,
+            "filter_subject": pattern,
+            "ack_policy": "explicit",
+            "ack_wait": int(tuning.redelivery * 1e9),
+            "max_deliver": -1,
+            "max_ack_pending": tuning.max_in_flight,
+            "deliver_policy": "all" if start == "earliest" else "new",
+            "priority_groups": [PRIORITY_GROUP],
+            "priority_policy": "pinned_client",
+            "priority_timeout": int(max(1.0, tuning.redelivery) * 1e9),
+        }
+        subject = f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{name}"
+        answer = await call(self.client, subject, {"stream_name": stream, "config": config})
+        if "error" in answer:
+            # A group that exists is joined as it is; its place in the log is its own.
+            info = await call(self.client, f"$JS.API.CONSUMER.INFO.{stream}.{name}", {})
+            if info.get("config", {}).get("filter_subject") != pattern:
+                raise Refusal("denied", f"the group exists with another pattern: {answer['error']}")
+
+    async def close(self) -> None:
+        """Disconnect."""
+        with contextlib.suppress(NatsError, OSError, *TIMEOUTS):
+            await self.client.close()
+
+
+class NatsMembership:
+    """One member of a group: pulls records, and takes over in order when it becomes the one."""
+
+    def __init__(
+        self,
+        client: Client,
+        stream: str,
+        name: str,
+        member: str,
+        tuning: Tuning,
+        taken: Callable[[Record], None],
+    ) -> None:
+        self.name = name
+        self._client = client
+        self._stream = stream
+        self._member = member
+        self._tuning = tuning
+        self._taken = taken
+        self._pin: str | None = None
+        self._asked = 0
+        self._asked_until = 0.0
+        self._wake = asyncio.Event()
+        self._takeover: Takeover | None = None
+        self._open: dict[str, str] = {}
+
+    async def begin(self) -> None:
+        """Subscribe to an inbox and begin to pull."""
+        self._inbox = self._client.new_inbox()
+        self._subscription = await self._client.subscribe(self._inbox, cb=self._message)
+        self._task = asyncio.ensure_future(self._pull())
+
+    async def _pull(self) -> None:
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self.name}"
+        while True:
+            now = time.monotonic()
+            room = self._tuning.max_in_flight - len(self._open)
+            if room > 0 and (self._asked <= 0 or now > self._asked_until):
+                request: dict[str, Any] = {
+                    "batch": room,
+                    "expires": int(PULL_EXPIRES * 1e9),
+                    "group": PRIORITY_GROUP,
+                }
+                if self._pin is not None:
+                    request["id"] = self._pin
+                self._asked, self._asked_until = room, now + PULL_EXPIRES + 0.5
+                with contextlib.suppress(NatsError, OSError):
+                    await self._client.publish(subject, json.dumps(request).encode(), reply=self._inbox)
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), 0.5)
+            if self._takeover is not None and self._takeover.overdue():
+                self._release()
+
+    async def _message(self, message: Msg) -> None:
+        headers = message.headers or {}
+        status = headers.get("Status")
+        if status is not None and not message.reply:
+            if status == "423":  # another member is the pinned one, or our pin is out of date
+                self._pin = None
+            if status != "100":
+                self._asked = 0
+                self._wake.set()
+            return
+        self._asked -= 1
+        pin = headers.get("Nats-Pin-Id")
+        record = self._record(message, headers)
+        self._open[record.position] = message.reply
+        if pin is not None and pin != self._pin:
+            self._pin = pin
+            self._takeover = Takeover(time.monotonic() + 2 * self._tuning.redelivery + 0.5)
+            self._takeover.add(record)
+            pending, last = await self._pending()
+            self._takeover.expect(pending, last)
+        elif self._takeover is not None:
+            self._takeover.add(record)
+        else:
+            self._taken(record)
+        if self._takeover is not None and self._takeover.complete():
+            self._release()
+        if self._asked <= 0:
+            self._wake.set()
+
+    def _release(self) -> None:
+        takeover, self._takeover = self._takeover, None
+        assert takeover is not None
+        for each in takeover.in_order():
+            self._taken(each)
+
+    async def _pending(self) -> tuple[int, int]:
+        """Return how many records others hold unacknowledged, and the last position given out."""
+        subject = f"$JS.API.CONSUMER.INFO.{self._stream}.{self.name}"
+        try:
+            info = await call(self._client, subject, {})
+            return int(info["num_ack_pending"]), int(info["delivered"]["stream_seq"])
+        except (Unknown, KeyError):
+            return 0, 0
+
+    def _record(self, message: Msg, headers: Mapping[str, str]) -> Record:
+        # $JS.ACK.stream.consumer.delivered.stream_seq.consumer_seq.time.pending
+        tokens = message.reply.split(".")[-5:]
+        kept = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
+        return Record(
+            position=tokens[1],
+            topic=message.subject,
+            headers=kept,
+            payload=message.data,
+            token=message.reply,
+            redelivered=int(tokens[0]) - 1,
+        )
+
+    async def ack(self, record: Record) -> bool:
+        """Acknowledge and wait until the server has confirmed it."""
+        self._open.pop(record.position, None)
+        self._wake.set()
+        try:
+            await self._client.request(record.token, b"+ACK", timeout=self._tuning.publish_timeout)
+        except (NatsError, OSError, *TIMEOUTS):
+            return False
+        return True
+
+    async def progress(self, records: Sequence[Record]) -> None:
+        """Begin the redelivery time of these records anew."""
+        for each in records:
+            with contextlib.suppress(NatsError, OSError):
+                await self._client.publish(each.token, b"+WPI")
+
+    async def give_back(self, records: Sequence[Record]) -> None:
+        """Return records at once, in order."""
+        for each in records:
+            with contextlib.suppress(NatsError, OSError):
+                await self._client.publish(each.token, b"-NAK")
+
+    async def leave(self) -> None:
+        """Stop pulling and let another member be the one."""
+        self._task.cancel()
+        with contextlib.suppress(NatsError, OSError, Unknown):
+            await self._subscription.unsubscribe()
+            if self._pin is not None:
+                subject = f"$JS.API.CONSUMER.UNPIN.{self._stream}.{self.name}"
+                await call(self._client, subject, {"group": PRIORITY_GROUP})
+
+
+class Takeover:
+    """Holds records back until those that a former member left open have come again.
+
+    A new member may be given 3, 4, 5 before the dead member's 0, 1, 2: within a key that would
+    be the wrong order.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._records: dict[int, Record] = {}
+        self._pending: int | None = None
+        self._last = 0
+
+    def expect(self, pending: int, last: int) -> None:
+        """Say how many records are open in the group, and the last position given out."""
+        self._pending, self._last = pending, last
+
+    def add(self, record: Record) -> None:
+        """Hold a record."""
+        self._records[int(record.position)] = record
+
+    def complete(self) -> bool:
+        """Tell whether everything open has arrived here."""
+        if self._pending is None:
+            return False
+        mine = sum(position <= self._last for position in self._records)
+        return mine >= self._pending
+
+    def overdue(self) -> bool:
+        """Tell whether waiting longer makes no sense: others hold them, or settled them."""
+        return time.monotonic() > self._deadline
+
+    def in_order(self) -> list[Record]:
+        """Return what is held, in stored order."""
+        return [self._records[position] for position in sorted(self._records)]
+
+
+async def call(client: Client, subject: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask the JetStream API; raises `Unknown` where it does not answer."""
+    try:
+        answer = await client.request(subject, json.dumps(body).encode(), timeout=5)
+    except NoRespondersError as error:
+        raise Unknown("not_connected", "the server has no JetStream for us") from error
+    except (NatsError, OSError, *TIMEOUTS) as error:
+        raise Unknown("timeout", f"JetStream did not answer ({type(error).__name__})") from error
+    found: dict[str, Any] = json.loads(answer.data)
+    return found
+
+
+async def _quiet(_: Exception) -> None:
+    """Errors show where they matter: at the call that met them."""
