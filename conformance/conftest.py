@@ -48,9 +48,9 @@ def gallery(shared_lab):
     lab.control(not refused, f"valid records were not acknowledged: {sorted(set(refused))}")
     paired = []
     for producer, each in rows:
-        wire = lab.on_wire(each.sample)
+        wire = lab.wire_of(each)
         lab.control(wire, f"an acknowledged record of {each.sample.domain} is not on the wire")
-        paired.append((producer, each, wire[0]))
+        paired.append((producer, each, wire))
     return Gallery(tuple(paired), lab.lint([wire for _, _, wire in paired]))
 
 

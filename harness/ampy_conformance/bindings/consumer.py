@@ -191,6 +191,10 @@ class ConsumerCore:
         """Return what must be handled one after the other."""
         return record.key
 
+    def next_lane(self, ready: deque[str]) -> str:
+        """Take the key whose head comes next: the one that has waited longest."""
+        return ready.popleft()
+
     def admission_ids(self, record: Record) -> tuple[str, ...]:
         """Return the ids of a record that was never admitted: its place in the log."""
         return (f"dead|{record.position}",)
@@ -218,7 +222,7 @@ class ConsumerCore:
         actions: list[Action] = []
         blocked: list[str] = []
         while self._ready:
-            lane = self._ready.popleft()
+            lane = self.next_lane(self._ready)
             queue = self._queues.get(lane)
             if not queue:
                 continue

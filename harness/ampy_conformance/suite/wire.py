@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ampy_conformance.contract.lint import Finding
     from ampy_conformance.contract.samples import Sample
     from ampy_conformance.history import Recorder
+    from ampy_conformance.suite.bus import Published
     from ampy_conformance.suite.session import Session
 
 # A field number that no payload type of the contract uses, as a later minor version might.
@@ -142,6 +143,16 @@ class WireSide(Judging):
     def on_wire(self, sample: Sample) -> list[WireRecord]:
         """Return the stored live records that carry this sample's body."""
         return [each for each in self.stored() if body_digest(each) == sample.digest]
+
+    def wire_of(self, published: Published) -> WireRecord | None:
+        """Return the stored record of a publish: by its body, else by the id that was told."""
+        found = self.on_wire(published.sample)
+        if not found and published.message_id:
+            mine = published.message_id.lower()
+            found = [
+                each for each in self.stored() if (each.header("message_id") or "").lower() == mine
+            ]
+        return found[0] if found else None
 
     def seen(self, sample: Sample) -> list[WireRecord]:
         """Return everything on any subject, stored or not, that carries this sample's body."""

@@ -1,0 +1,29 @@
+"""Stamps records with the time of an hour ago."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ampy_conformance.bindings.builder import EnvelopeBuilder
+from ampy_conformance.bindings.builder import Outgoing
+from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+CLAUSE = "HDR-11"
+SAYS = "produced_at is not when the record was published"
+
+
+class Builder(EnvelopeBuilder):
+    """Stamps records with the time of an hour ago."""
+
+    def build(self, record: dict[str, Any]) -> Outgoing:
+        """Spoil the headers of a finished envelope."""
+        outgoing = super().build(record)
+        headers = outgoing.headers
+        headers["produced_at"] = "2025-09-05T19:31:01Z"
+        return outgoing
+
+
+class Driver(Reference):
+    """The reference with this builder."""
+
+    builder = Builder

@@ -1,0 +1,29 @@
+"""Leaves the source out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ampy_conformance.bindings.builder import EnvelopeBuilder
+from ampy_conformance.bindings.builder import Outgoing
+from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+CLAUSE = "HDR-13"
+SAYS = "records on the wire break it"
+
+
+class Builder(EnvelopeBuilder):
+    """Leaves the source out."""
+
+    def build(self, record: dict[str, Any]) -> Outgoing:
+        """Spoil the headers of a finished envelope."""
+        outgoing = super().build(record)
+        headers = outgoing.headers
+        del headers["source"]
+        return outgoing
+
+
+class Driver(Reference):
+    """The reference with this builder."""
+
+    builder = Builder

@@ -1,0 +1,29 @@
+"""Writes a trace id of zeros where there is no trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ampy_conformance.bindings.builder import EnvelopeBuilder
+from ampy_conformance.bindings.builder import Outgoing
+from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+CLAUSE = "HDR-15"
+SAYS = "records on the wire break it"
+
+
+class Builder(EnvelopeBuilder):
+    """Writes a trace id of zeros where there is no trace."""
+
+    def build(self, record: dict[str, Any]) -> Outgoing:
+        """Spoil the headers of a finished envelope."""
+        outgoing = super().build(record)
+        headers = outgoing.headers
+        headers.update(trace_id="0" * 32, traceparent=f"00-{headers['trace_id']}-{headers['span_id']}-01")
+        return outgoing
+
+
+class Driver(Reference):
+    """The reference with this builder."""
+
+    builder = Builder

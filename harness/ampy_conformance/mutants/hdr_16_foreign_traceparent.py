@@ -1,0 +1,29 @@
+"""Writes a traceparent of another trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ampy_conformance.bindings.builder import EnvelopeBuilder
+from ampy_conformance.bindings.builder import Outgoing
+from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+CLAUSE = "HDR-16"
+SAYS = "records on the wire break it"
+
+
+class Builder(EnvelopeBuilder):
+    """Writes a traceparent of another trace."""
+
+    def build(self, record: dict[str, Any]) -> Outgoing:
+        """Spoil the headers of a finished envelope."""
+        outgoing = super().build(record)
+        headers = outgoing.headers
+        headers["traceparent"] = f"00-{'ab' * 16}-{headers['span_id']}-01"
+        return outgoing
+
+
+class Driver(Reference):
+    """The reference with this builder."""
+
+    builder = Builder

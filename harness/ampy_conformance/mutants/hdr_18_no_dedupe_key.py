@@ -1,0 +1,29 @@
+"""Leaves the dedupe_key of orders and news out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ampy_conformance.bindings.builder import EnvelopeBuilder
+from ampy_conformance.bindings.builder import Outgoing
+from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+CLAUSE = "HDR-18"
+SAYS = "records on the wire break it"
+
+
+class Builder(EnvelopeBuilder):
+    """Leaves the dedupe_key of orders and news out."""
+
+    def build(self, record: dict[str, Any]) -> Outgoing:
+        """Spoil the headers of a finished envelope."""
+        outgoing = super().build(record)
+        headers = outgoing.headers
+        headers.pop("dedupe_key", None)
+        return outgoing
+
+
+class Driver(Reference):
+    """The reference with this builder."""
+
+    builder = Builder

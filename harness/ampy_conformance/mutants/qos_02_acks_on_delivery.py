@@ -1,0 +1,26 @@
+"""Acknowledges a record when it hands it to the handler."""
+
+from __future__ import annotations
+
+from ampy_conformance.bindings.consumer import ConsumerCore
+from ampy_conformance.bindings.consumer import Ack, Action, Deliver
+from ampy_conformance.bindings.memory_driver import Driver as Reference
+from ampy_conformance.bindings.records import Record
+
+CLAUSE = "QOS-02"
+SAYS = "acknowledged before the handler had a verdict"
+
+
+class Core(ConsumerCore):
+    """Acknowledges a record when it hands it to the handler."""
+
+    def _start(self, record: Record, lane: str, now: float) -> list[Action]:
+        """Acknowledge first."""
+        actions = super()._start(record, lane, now)
+        return [Ack(record) for each in actions if isinstance(each, Deliver)] + actions
+
+
+class Driver(Reference):
+    """The reference with this core."""
+
+    core = Core
