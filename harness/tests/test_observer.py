@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -149,10 +150,12 @@ def test_waiting_ends_when_the_record_is_there(wire: Observer, where: str) -> No
     wire.publish(TOPIC, {}, b"early")
     later = threading.Timer(0.05, lambda: wire.publish(TOPIC, {}, b"wanted"))
     later.start()
+    began = time.monotonic()
 
-    found = wire.wait_for(lambda each: each.payload == b"wanted", 5.0, where=where)  # type: ignore[arg-type]
+    found = wire.wait_for(lambda each: each.payload == b"wanted", 20.0, where=where)  # type: ignore[arg-type]
 
     assert found is not None
+    assert time.monotonic() - began < 10, "it waited for the end of its patience"
     later.join()
     again = wire.wait_for(lambda each: each.payload == b"early", 0.0, where=where)  # type: ignore[arg-type]
     assert again is not None, "what came before the wait counts too"
