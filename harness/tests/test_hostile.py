@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import queue
 import re
 import shlex
 import sys
@@ -33,22 +34,26 @@ RECORD = {
 }
 
 
-def start(*behaviour: str, **options: float) -> driver.Driver:
+def start(*behaviour: str) -> driver.Driver:
     """Start a hostile peer, handshake not yet done."""
     words = [sys.executable, "-S", "-E", str(PEER), *behaviour]
-    return driver.connect(f"exec:{shlex.join(words)}", **options)
+    return driver.connect(f"exec:{shlex.join(words)}")
 
 
-def greeted(*behaviour: str, **options: float) -> driver.Driver:
+def greeted(*behaviour: str) -> driver.Driver:
     """Start a hostile peer and shake hands."""
-    peer = start(*behaviour, **options)
+    peer = start(*behaviour)
     peer.hello("contract", "1", "digest")
     return peer
 
 
 def descriptors() -> set[str]:
     """Return what is open in this process."""
-    return set(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else set()
+    return (
+        {each.name for each in Path("/proc/self/fd").iterdir()}
+        if Path("/proc/self/fd").is_dir()
+        else set()
+    )
 
 
 def gone(pid: int) -> bool:
@@ -72,6 +77,12 @@ def _nothing_left() -> Iterator[None]:
     assert threading.active_count() == threads
 
 
+def ask_until_it_ends(peer: driver.Driver) -> None:
+    """Send requests until one raises."""
+    while True:
+        peer.request("metrics")
+
+
 def assert_ends(peer: driver.Driver, error: pytest.ExceptionInfo[driver.DriverError]) -> None:
     """Demand that the sentence stays, is free of secrets and control characters, and all ends."""
     says = str(error.value)
@@ -88,16 +99,27 @@ def assert_ends(peer: driver.Driver, error: pytest.ExceptionInfo[driver.DriverEr
 @pytest.mark.parametrize(
     ("behaviour", "kind", "says"),
     [
-        ("banner", driver.ProtocolViolation, r"frames only: not JSON: 'Starting driver v1\.2 \\x1b"),
+        (
+            "banner",
+            driver.ProtocolViolation,
+            r"frames only: not JSON: 'Starting driver v1\.2 \\x1b",
+        ),
         ("wrong_nonce", driver.ProtocolViolation, "not answered with the nonce"),
-        ("wrong_version", driver.ProtocolViolation, "chose protocol 99, this suite speaks 1: update"),
+        (
+            "wrong_version",
+            driver.ProtocolViolation,
+            "chose protocol 99, this suite speaks 1: update",
+        ),
         ("nameless", driver.ProtocolViolation, "hello answer: identity: the field name is missing"),
-        ("refuses_hello", driver.DriverRefused, "hello was refused with unsupported: protocol 2 to 3"),
+        (
+            "refuses_hello",
+            driver.DriverRefused,
+            "hello was refused with unsupported: protocol 2 to 3",
+        ),
         (
             "dies_at_once",
             driver.DriverDied,
-            r"ended \(exit code 4\) before it answered hello: run its command by hand(.|\n)*"
-            "fatal: no configuration",
+            r"ended \(exit code 4\) before it answered hello: run its command(.|\n)*fatal: no con",
         ),
     ],
 )
@@ -127,7 +149,7 @@ def test_silence_at_the_handshake_ends_at_its_deadline(monkeypatch: pytest.Monke
         ("nul_bytes", r"not JSON: '\\x00\\x00"),
         ("utf16", "not JSON: "),
         ("deep", r"nested too deeply: '\[\["),
-        ("deep_enough", "metrics answer: is nested too deeply"),
+        ("deep_enough", r"metrics answer: cannot be checked \(Recursion limit"),
         ("a_list", r"not a JSON object: '\[1, 2\]'"),
         ("neither", "neither an answer"),
         ("empty_line", "not JSON: ''"),
@@ -149,8 +171,7 @@ def test_silence_at_the_handshake_ends_at_its_deadline(monkeypatch: pytest.Monke
 def test_a_violation_is_fatal_and_named(behaviour: str, says: str) -> None:
     peer = greeted(behaviour)
     with pytest.raises(driver.ProtocolViolation, match=says) as error:
-        while True:  # the violation may come after the answer
-            peer.request("metrics")
+        ask_until_it_ends(peer)  # the violation may come after the answer
     assert str(error.value).startswith("protocol: ")
     assert len(str(error.value).splitlines()) == 1
     assert_ends(peer, error)
@@ -160,7 +181,10 @@ def test_a_violation_is_fatal_and_named(behaviour: str, says: str) -> None:
     ("behaviour", "says"),
     [
         ("missing_field", "publish answer: the field results is missing"),
-        ("wrong_outcome", r"publish answer: results\[0\]\.outcome: 'yes' is not one of ok, fail, info"),
+        (
+            "wrong_outcome",
+            r"publish answer: results\[0\]\.outcome: 'yes' is not one of ok, fail, info",
+        ),
         ("too_few_results", "publish answer: results: has 1 items for 2 records"),
     ],
 )
@@ -184,8 +208,7 @@ def test_a_death_is_told_at_once(behaviour: str, says: str) -> None:
     peer = greeted(behaviour)
     started = time.monotonic()
     with pytest.raises(driver.DriverDied, match=f"the driver {says}") as error:
-        while True:  # a closed pipe shows at the first or second write
-            peer.request("metrics")
+        ask_until_it_ends(peer)
     assert time.monotonic() - started < peer.frames.deadline("metrics") / 2
     assert_ends(peer, error)
 
@@ -195,7 +218,9 @@ def test_a_deadline_ends_what_never_answers(behaviour: str) -> None:
     peer = greeted(behaviour)
     records = [{**RECORD, "payload": "QUJD" * 250_000}] * 5
     first = [peer.send("publish", producer="p1", records=records) for _ in range(4)]
-    with pytest.raises(driver.DriverTimeout, match=r"did not answer metrics within 0\.4 s") as error:
+    with pytest.raises(
+        driver.DriverTimeout, match=r"did not answer metrics within 0\.4 s"
+    ) as error:
         peer.request("metrics", timeout_ms=400)
     assert all(each.done for each in first)
     assert_ends(peer, error)
@@ -203,9 +228,9 @@ def test_a_deadline_ends_what_never_answers(behaviour: str) -> None:
 
 def test_requests_nobody_waits_for_have_a_deadline_too() -> None:
     peer = greeted("silence")
-    told = threading.Event()
-    peer.send("metrics", timeout_ms=200).on_done(lambda answer: answer is None and told.set())
-    assert told.wait(LIMIT)
+    told: queue.Queue[object] = queue.Queue()
+    peer.send("metrics", timeout_ms=200).on_done(told.put)
+    assert told.get(timeout=LIMIT) is None
     with pytest.raises(driver.DriverTimeout) as error:
         peer.check()
     assert_ends(peer, error)
@@ -234,15 +259,16 @@ def test_a_child_left_behind_does_not_keep_the_driver_alive(how: str) -> None:
     peer = greeted("leaves_a_child", how)
     try:
         with pytest.raises(driver.DriverError) as error:
-            while True:
-                peer.request("metrics")
+            ask_until_it_ends(peer)
         # What the child prints before its parent is gone counts as the driver's own.
         assert isinstance(error.value, driver.DriverDied | driver.ProtocolViolation)
     finally:
         peer.close()
         child = int(peer.stderr_tail().splitlines()[0])
         if how == "attached":
-            assert gone(child), "the driver's process group outlived it"
+            deadline = time.monotonic() + LIMIT
+            while not gone(child):  # SIGKILL is on its way
+                assert time.monotonic() < deadline, "the driver's process group outlived it"
         else:
             os.kill(child, 9)
 

@@ -66,6 +66,7 @@ class Pump:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_reads, selectors.EVENT_READ, self._woken)
         self._selector.register(endpoint.reads, selectors.EVENT_READ, self._read)
+        self._watch_input(writing=True)
         if endpoint.errors is not None:
             self._selector.register(endpoint.errors, selectors.EVENT_READ, self._read_errors)
         self.thread = threading.Thread(target=self._run, name="driver lines", daemon=True)
@@ -125,8 +126,8 @@ class Pump:
 
     def _loop(self) -> str:
         while True:
-            for key, _ in self._selector.select(TICK):
-                key.data()
+            for key, mask in self._selector.select(TICK):
+                key.data(mask)
             self._tick()
             if self._aborted:
                 return "was ended"
@@ -137,33 +138,54 @@ class Pump:
             if self._closed_at is not None and time.monotonic() > self._closed_at + LAST_WORDS:
                 return self._closed
 
-    def _woken(self) -> None:
+    def _woken(self, _: int) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_reads, CHUNK)
-        if not self._writing and not self._input_closed:
-            self._writing = True
-            self._selector.register(self._endpoint.writes, selectors.EVENT_WRITE, self._write)
+        self._watch_input(writing=True)
 
-    def _write(self) -> None:
+    def _watch_input(self, *, writing: bool) -> None:
+        """Ask to be told when the driver's input takes bytes, and when it is closed.
+
+        The writing end of a pipe is "readable" only when the other end is closed; a socket
+        tells that through its reading side.
+        """
+        if writing == self._writing or self._input_closed:
+            return
+        self._writing = writing
+        events = selectors.EVENT_WRITE if writing else 0
+        events |= selectors.EVENT_READ if self._endpoint.can_kill else 0
+        if self._endpoint.writes in self._selector.get_map():
+            self._selector.unregister(self._endpoint.writes)
+        if events:
+            self._selector.register(self._endpoint.writes, events, self._write)
+
+    def _leave_input(self) -> None:
+        self._selector.unregister(self._endpoint.writes)
+        self._writing, self._input_closed = False, True
+
+    def _write(self, mask: int) -> None:
+        if mask & selectors.EVENT_READ:
+            self._leave_input()
+            self._close("closed its input")
+            return
         if not self._current:
             with self._lock:
                 self._current = memoryview(b"".join(self._outbox))
                 self._outbox.clear()
                 finishing = self._finishing
             if not self._current:
-                self._selector.unregister(self._endpoint.writes)
-                self._writing = False
                 if finishing:
-                    self._input_closed = True
+                    self._leave_input()
                     self._endpoint.close_input()
+                else:
+                    self._watch_input(writing=False)
                 return
         try:
             written = os.write(self._endpoint.writes, self._current[:CHUNK])
         except BlockingIOError:
             return
         except OSError:
-            self._selector.unregister(self._endpoint.writes)
-            self._writing, self._input_closed = False, True
+            self._leave_input()
             self._close("closed its input")
             return
         self._current = self._current[written:]
@@ -172,7 +194,7 @@ class Pump:
         if self._closed_at is None:
             self._closed_at, self._closed = time.monotonic(), how
 
-    def _read(self) -> None:
+    def _read(self, _: int) -> None:
         try:
             data = os.read(self._endpoint.reads, CHUNK)
         except BlockingIOError:
@@ -188,7 +210,7 @@ class Pump:
         if not self._endpoint.can_kill:  # there is no exit to wait for
             self._closed_at = 0.0
 
-    def _read_errors(self) -> None:
+    def _read_errors(self, _: int) -> None:
         assert self._endpoint.errors is not None
         try:
             data = os.read(self._endpoint.errors, CHUNK)

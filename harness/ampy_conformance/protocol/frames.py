@@ -109,7 +109,7 @@ class Frames:
                 return
             found = next(iter(validator.iter_errors(frame)))
         except ValueError as error:  # too deep, or no text, for the validator itself
-            raise FrameError(f"{shown}: is nested too deeply, or holds what JSON cannot carry") from error
+            raise FrameError(f"{shown}: cannot be checked ({printable(str(error))})") from error
         raise FrameError(f"{shown}: {explain(found)}")
 
 
