@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import secrets
 import subprocess
@@ -146,7 +145,8 @@ class EmbeddedMemory(Broker):
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
         self._lanes = 0
-        command = [sys.executable, "-P", "-m", "ampy_conformance.broker.memory_server"]
+        self._admin: MemoryConnection | None = None
+        command = [sys.executable, "-P", "-B", "-m", "ampy_conformance.broker.memory_server"]
         self._process = start_long_lived(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
@@ -164,6 +164,8 @@ class EmbeddedMemory(Broker):
 
     def lane(self) -> MemoryLane:
         """Return a fresh namespace with streams."""
+        if self._admin is None:
+            raise BrokerError("the memory broker is not running")
         self._lanes += 1
         name, token = f"lane-{self._lanes}", secrets.token_hex(16)
         self._admin.request("create_lane", lane=name, token=token, streams=self._streams.patterns)
@@ -180,7 +182,7 @@ class EmbeddedMemory(Broker):
 
     def stop(self) -> None:
         """End the broker."""
-        with contextlib.suppress(AttributeError):
+        if self._admin is not None:
             self._admin.close()
         self._finalizer()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -32,29 +33,33 @@ def dial(server: Server, timeout: float, tls: ssl.SSLContext | None = None) -> L
             f"nobody answers at {server.shown} ({error.strerror or error}); "
             "start the broker or correct the URL"
         ) from error
-    try:
-        return _greet(server, raw, tls)
-    except (OSError, ValueError) as error:
-        raw.close()
-        raise BrokerError(
-            f"{server.shown} does not speak the NATS protocol ({type(error).__name__}); "
-            "correct the URL"
-        ) from error
-    except BrokerError:
-        raw.close()
-        raise
+    with contextlib.ExitStack() as undo:
+        undo.callback(raw.close)
+        try:
+            link = _greet(server, raw, tls, undo)
+        except (OSError, ValueError) as error:
+            raise BrokerError(
+                f"{server.shown} does not speak the NATS protocol ({type(error).__name__}); "
+                "correct the URL"
+            ) from error
+        undo.pop_all()
+        return link
 
 
-def _greet(server: Server, link: socket.socket, tls: ssl.SSLContext | None) -> Link:
+def _greet(
+    server: Server, link: socket.socket, tls: ssl.SSLContext | None, undo: contextlib.ExitStack
+) -> Link:
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     info = json.loads(_first_line(link).removeprefix(b"INFO "))
     if server.tls or info.get("tls_required"):
         context = tls or ssl.create_default_context()
         link = context.wrap_socket(link, server_hostname=server.host)
+        undo.callback(link.close)
     options = {"verbose": False, "pedantic": False, "lang": "raw", "version": "1", "protocol": 1}
     options |= {"headers": True, "no_responders": True, **server.login}
     link.sendall(b"CONNECT %b\r\nPING\r\n" % json.dumps(options).encode())
     stream = link.makefile("rb")
+    undo.callback(stream.close)
     while (line := stream.readline()) != b"PONG\r\n":
         if line.startswith(b"-ERR"):
             said = line[4:].strip(b" '\r\n").decode("utf-8", "replace")

@@ -34,6 +34,7 @@ class NatsObserver(Observer):
         self._names = streams.names
         self._patterns = streams.patterns
         self._logs: dict[str, list[WireRecord]] = {name: [] for name in self._patterns}
+        self._made: dict[str, str] = {}
         self._reading = threading.Lock()
         first = {each.partition(".")[0] for every in self._patterns.values() for each in every}
         for token in sorted(first):
@@ -76,19 +77,17 @@ class NatsObserver(Observer):
         return self._chosen(found, pattern)
 
     def _log(self, stream: str) -> list[WireRecord]:
-        state = jetstream.call(self._link, f"STREAM.INFO.{stream}")["state"]
-        log = self._logs[stream]
-        last = int(log[-1].position) if log else 0
-        fresh = list(
-            jetstream.stored(
-                self._link, stream, max(last + 1, state["first_seq"]), state["last_seq"]
-            )
-        )
+        info = jetstream.call(self._link, f"STREAM.INFO.{stream}")
+        state, log = info["state"], self._logs[stream]
+        if self._made.setdefault(stream, info["created"]) != info["created"]:
+            self._made[stream] = info["created"]
+            log.clear()  # somebody made the stream anew
+        first, last = state["first_seq"], state["last_seq"]
+        known = int(log[-1].position) if log else 0
+        fresh = list(jetstream.stored(self._link, stream, max(known + 1, first), last))
         if len(log) + len(fresh) != state["messages"]:  # somebody deleted records
             log.clear()
-            fresh = list(
-                jetstream.stored(self._link, stream, state["first_seq"], state["last_seq"])
-            )
+            fresh = list(jetstream.stored(self._link, stream, first, last))
         log += fresh
         return log
 

@@ -251,6 +251,10 @@ class Connection:
                 failure = error
                 continue
             with self._lock:
+                if self._closed:
+                    link.stream.close()
+                    link.socket.close()
+                    raise BrokerError("the observer is closed")
                 self.info, self._socket = link.info, link.socket
                 for number, (subject, _) in self._subscriptions.items():
                     self._send(b"SUB %b %d\r\n" % (subject.encode(), number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import time
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BATCH = 500
+# What is under way at once; a record of a broker with a huge max_payload comes alone.
+BATCH_BYTES = 33554432
+END_OF_STREAM = "404"
 # The server forgets the reading position this long after we are gone.
 INACTIVE_NS = 10_000_000_000
 
@@ -76,25 +80,31 @@ def _records(
     try:
         yield from _batches(link, stream, name, deadline, most)
     finally:
-        jetstream.call(link, f"CONSUMER.DELETE.{stream}.{name}")
+        # Where we may not delete it, the server does so when it has been idle.
+        with contextlib.suppress(BrokerError):
+            jetstream.call(link, f"CONSUMER.DELETE.{stream}.{name}", timeout=1.0)
 
 
 def _batches(
     link: Connection, stream: str, name: str, deadline: float, most: int
 ) -> Iterator[WireRecord]:
+    limit: dict[str, int] = {"batch": BATCH, "max_bytes": BATCH_BYTES}
     while most > 0 and (seconds := deadline - time.monotonic()) > 0:
-        wanted = min(BATCH, most)
-        request = {"batch": wanted, "no_wait": True}
-        for message in link.collect(
-            f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}",
-            json.dumps(request).encode(),
-            wanted,
-            min(seconds, 5.0),
-        ):
-            if message.status:
-                return  # 404: the end of the stream
-            most -= 1
-            yield _record(stream, message)
+        limit["batch"] = min(limit["batch"], most)
+        request = json.dumps({**limit, "no_wait": True}).encode()
+        subject, got, status = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}", 0, ""
+        for message in link.collect(subject, request, limit["batch"], min(seconds, 5.0)):
+            status = message.status
+            if not status:
+                got += 1
+                most -= 1
+                yield _record(stream, message)
+        if status == END_OF_STREAM:
+            return
+        if got == 0 and time.monotonic() < deadline:
+            if "max_bytes" not in limit:
+                raise BrokerError(f"stream {stream} stopped answering while it was read; try again")
+            limit = {"batch": 1}
 
 
 def _record(stream: str, message: Message) -> WireRecord:

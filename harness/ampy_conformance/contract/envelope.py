@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,15 @@ FORMAT = "ampy-golden/1"
 
 
 class EnvelopeError(ValueError):
-    """The data is no envelope; says what is missing."""
+    """The data is no envelope; one sentence that says what is missing or malformed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One record: `payload` are the bytes on the wire, None where they are not known."""
+    """One record: `payload` are the bytes on the wire, None where they are not known.
+
+    `payload_json` is the protobuf JSON form of the loose format, where that is all there is.
+    """
 
     topic: str
     headers: Mapping[str, str]
@@ -28,8 +32,34 @@ class Envelope:
     payload_json: Mapping[str, Any] | None = None
 
 
+def loads(text: str | bytes) -> Envelope:
+    """Read an envelope from JSON text, as `from_json`; a key that stands twice is refused.
+
+    Of two equal keys one reader takes the first and another the last: the two would judge
+    different records. Raises `EnvelopeError`.
+    """
+    try:
+        data = json.loads(text, object_pairs_hook=_unique)
+    except EnvelopeError:
+        raise
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise EnvelopeError(f"not JSON: {error.msg} at {where}") from None
+    except UnicodeDecodeError:
+        raise EnvelopeError("not JSON: the bytes are not UTF-8 text") from None
+    except RecursionError:
+        raise EnvelopeError("not an envelope: the JSON is nested too deep") from None
+    except ValueError:  # a number of thousands of digits
+        raise EnvelopeError("not an envelope: a number has too many digits") from None
+    return from_json(data)
+
+
 def from_json(data: Any) -> Envelope:
-    """Read an envelope: golden form, or the looser ones with `payload_json` or no payload."""
+    """Read an envelope: golden form, or the looser ones with `payload_json` or no payload.
+
+    Raises `EnvelopeError`. Header values may be JSON numbers, as ampy-bus' examples have them;
+    they are read as their decimal text. What the golden form says twice must agree.
+    """
     if not isinstance(data, dict):
         raise EnvelopeError("an envelope is an object with topic and headers")
     if isinstance(data.get("envelope"), dict):
@@ -44,13 +74,7 @@ def from_json(data: Any) -> Envelope:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise EnvelopeError(f"the header {name[:60]!r} is not text")
         kept[name] = value if isinstance(value, str) else str(value)
-    encoded = data.get("payload_b64")
-    payload = None
-    if encoded is not None:
-        try:
-            payload = base64.b64decode(encoded, validate=True)
-        except (binascii.Error, TypeError, ValueError) as error:
-            raise EnvelopeError("payload_b64 is not base64") from error
+    payload = _payload(data)
     view = data.get("payload_json")
     if view is not None and not isinstance(view, dict):
         raise EnvelopeError("payload_json is not an object")
@@ -69,3 +93,26 @@ def to_json(envelope: Envelope, **more: Any) -> dict[str, Any]:
         "payload_sha256": hashlib.sha256(payload).hexdigest(),
         "size": len(payload),
     }
+
+
+def _payload(data: Mapping[str, Any]) -> bytes | None:
+    encoded = data.get("payload_b64")
+    if encoded is None:
+        return None
+    try:
+        payload = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        raise EnvelopeError("payload_b64 is not base64") from None
+    told = data.get("payload_sha256")
+    if told is not None and told != hashlib.sha256(payload).hexdigest():
+        raise EnvelopeError("payload_sha256 is not the hash of payload_b64: the file was altered")
+    return payload
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise EnvelopeError(f"the key {twice[:60]!r} stands twice")
+    return found

@@ -2,6 +2,7 @@
 
 from ampy_conformance.driver.connect import connect
 from ampy_conformance.driver.errors import (
+    CapabilityMissing,
     DriverDied,
     DriverError,
     DriverNotFound,
@@ -14,6 +15,7 @@ from ampy_conformance.driver.pending import Pending
 from ampy_conformance.driver.welcome import ClockVerdict, Hello
 
 __all__ = [
+    "CapabilityMissing",
     "ClockVerdict",
     "Driver",
     "DriverDied",

@@ -1,4 +1,9 @@
-"""What can go wrong with a driver, each said in one sentence."""
+"""What can go wrong with a driver, each said in one sentence.
+
+The names say what happened to the driver; that they are errors shows in `DriverError`.
+"""
+
+# ruff: noqa: N818 (see above; the names are part of the interface in docs/design.md)
 
 from __future__ import annotations
 
@@ -25,11 +30,16 @@ class ProtocolViolation(DriverError):
     """What the driver sent is not the protocol."""
 
 
+class CapabilityMissing(DriverError):
+    """The way in which the driver is reached does not allow this."""
+
+
 class DriverRefused(DriverError):
-    """The driver answered a request with an error."""
+    """The driver answered a request with an error; `definite`: it certainly did not happen."""
 
     def __init__(self, op: str, code: str, message: str, *, definite: bool) -> None:
         super().__init__(f"{op} was refused with {code}: {message}")
         self.op = op
         self.code = code
+        self.message = message
         self.definite = definite

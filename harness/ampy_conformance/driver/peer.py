@@ -1,21 +1,23 @@
-"""One driver: requests, answers, events and deadlines.
+"""One driver: requests, answers, events, deadlines; and its life from start to end.
 
-Threads: a reader takes lines apart, a writer empties a queue (so that a driver which reads
-nothing cannot block the harness), a dispatcher calls handlers in order (so that a handler
-may itself send requests).
+Threads: the pump moves lines and notices the end (`pump`), the dispatcher calls listeners in
+order (`dispatch`), and any thread may send requests. Whatever ends a driver is kept as one
+sentence: every request that waits, and every later one, raises it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import queue
+import functools
+import heapq
 import signal
 import threading
-from collections import defaultdict, deque
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Self
 
 from ampy_conformance.driver import welcome
+from ampy_conformance.driver.dispatch import Dispatch, Flood
 from ampy_conformance.driver.errors import (
+    CapabilityMissing,
     DriverDied,
     DriverError,
     DriverRefused,
@@ -23,95 +25,119 @@ from ampy_conformance.driver.errors import (
     ProtocolViolation,
 )
 from ampy_conformance.driver.pending import Pending
-from ampy_conformance.protocol import MAX_LINE, FrameError, frames
-from ampy_conformance.protocol.line import LineError, decode, encode
+from ampy_conformance.driver.pump import Pump
+from ampy_conformance.driver.tail import LINES, Tail
+from ampy_conformance.protocol import MAX_LINE, FrameError, LineError, decode, encode, frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from ampy_conformance.driver.channel import Process, Socket
+    from ampy_conformance.driver.dispatch import Listener
+    from ampy_conformance.driver.endpoint import Endpoint
 
-    Listener = Callable[[Mapping[str, Any]], None]
-
-# Events of a subscription for which nobody listens yet are kept up to here.
-BACKLOG = 10_000
+# A killed process is gone in milliseconds; beyond this the machine has other troubles.
+REAPING = 10.0
+# Listeners are quick by design; what they still have to do after the end is done in this time.
+LISTENERS = 5.0
 
 
 class Driver:
-    """A connection to a driver; closed by `stop` (politely) or `kill`."""
+    """A connection to a driver; ended by `stop` (politely), `kill` or `close`."""
 
     def __init__(
         self,
-        opener: Callable[[], Process | Socket],
+        opener: Callable[[], Endpoint],
         name: str,
         *,
         time_scale: float = 1.0,
         incarnation: int = 0,
+        stderr_tail: int = LINES,
     ) -> None:
         self.name = name
         self.frames = frames()
         self.incarnation = incarnation
-        self._opener = opener
+        self._again = functools.partial(
+            Driver, opener, name, time_scale=time_scale, stderr_tail=stderr_tail
+        )
         self._time_scale = time_scale
-        self._channel = opener()
-        self.can_kill = self._channel.can_kill
         self._lock = threading.Lock()
         self._next = 0
         self._pending: dict[int, Pending] = {}
-        self._answered: deque[int] = deque(maxlen=1000)
-        self._error: DriverError | None = None
-        self._ended_by_us = False
-        self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._listeners: dict[str, Listener] = {}
-        self._early: defaultdict[str, deque[Mapping[str, Any]]] = defaultdict(
-            lambda: deque(maxlen=BACKLOG)
+        self._deadlines: list[tuple[float, int, float]] = []  # when, id, seconds allowed
+        self._failure: tuple[type[DriverError], str] | None = None
+        self._ended_by_us = ""
+        self._tail = Tail(stderr_tail)
+        self._dispatch = Dispatch(functools.partial(self._fail, DriverError))
+        try:
+            self._endpoint = opener()
+        except BaseException:
+            self._dispatch.end(LISTENERS)
+            raise
+        self.can_kill = self._endpoint.can_kill
+        self.pid = self._endpoint.pid
+        self._pump = Pump(
+            self._endpoint,
+            self._tail,
+            take=self._take,
+            tick=self._tick,
+            ended=self._ended,
+            overlong=lambda: self._violation(f"a line is longer than {MAX_LINE} bytes"),
         )
-        self._threads = [
-            threading.Thread(target=each, daemon=True)
-            for each in (self._read, self._write, self._dispatch)
-        ]
-        for each in self._threads:
-            each.start()
+        self._pump.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if kind is None and self.alive:
+            self.stop()
+        self.close()
 
     # -- requests -----------------------------------------------------------------------
 
-    def send(self, op: str, **fields: Any) -> Pending:
-        """Send a request and return its pending answer."""
-        pending = Pending(op)
+    def send(self, op: str, timeout_ms: int | None = None, **fields: Any) -> Pending:
+        """Send a request and return its pending answer; `timeout_ms` replaces the deadline.
+
+        A driver that does not answer in time is ended: its state is not known any more.
+        """
+        pending = Pending(op, self.frames.expects(op, fields), self._dispatch.post)
         with self._lock:
-            if self._error is not None:
-                pending.finish(None, self._error)
-                return pending
             self._next += 1
             number = self._next
-            self._pending[number] = pending
         frame = {"id": number, "op": op, **fields}
         self.frames.check_request(frame)
-        self._outbox.put(encode(frame))
+        line = encode(frame)
+        milliseconds = self.frames.deadline_ms(op) if timeout_ms is None else timeout_ms
+        # The handshake includes the start of the process, which no impatience makes faster.
+        scale = max(self._time_scale, 1.0) if op == "hello" else self._time_scale
+        seconds = milliseconds * scale / 1000
+        with self._lock:
+            if self._failure is None:
+                self._pending[number] = pending
+                heapq.heappush(self._deadlines, (time.monotonic() + seconds, number, seconds))
+                self._pump.put(line)
+                return pending
+        pending.finish(None, self._error)
         return pending
 
-    def request(self, op: str, timeout: float | None = None, **fields: Any) -> dict[str, Any]:
+    def request(self, op: str, timeout_ms: int | None = None, **fields: Any) -> dict[str, Any]:
         """Send a request and return its answer; raises `DriverRefused` for an error answer."""
-        pending = self.send(op, **fields)
-        limit = (timeout or self.frames.deadline(op)) * self._time_scale
-        if not pending.wait(limit):
-            raise self._fail(DriverTimeout(f"the driver did not answer {op} within {limit:g} s{self._said()}"))
-        return pending.result()
+        return self.send(op, timeout_ms, **fields).result()
 
     def on_event(self, handle: str, listener: Listener) -> None:
-        """Call `listener` with every event of this handle, in order, early ones first."""
+        """Call `listener` with every event of this handle, in order, early ones first.
 
-        def attach() -> None:
-            self._listeners[handle] = listener
-            for frame in self._early.pop(handle, ()):
-                listener(frame)
-
-        self._events.put(attach)
+        It runs on a thread of its own and may send requests; it should not block for long.
+        """
+        self._dispatch.listen(handle, listener)
 
     def hello(self, name: str, version: str, digest: str) -> welcome.Hello:
-        """Exchange the handshake."""
-        return welcome.shake(self, name, version, digest)
+        """Exchange the handshake; a driver that fails it is ended."""
+        try:
+            return welcome.shake(self, name, version, digest)
+        except BaseException:
+            self.close()
+            raise
 
     def check_clock(self) -> welcome.ClockVerdict:
         """Find out whether the driver's stamps can be believed."""
@@ -122,170 +148,182 @@ class Driver:
     @property
     def alive(self) -> bool:
         """Tell whether requests still make sense."""
-        return self._error is None
+        return self._failure is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of a process that has ended; negative: the signal that ended it."""
+        return self._pump.code
+
+    def stderr_tail(self) -> str:
+        """Return the last lines of the driver's standard error."""
+        return self._tail.text()
 
     def check(self) -> None:
         """Raise what the driver ended with, unless the harness itself ended it."""
-        if self._error is not None and not self._ended_by_us:
-            raise self._error
+        if self._failure is not None and not self._ended_by_us:
+            raise self._error()
 
     def violated(self, says: str) -> DriverError:
         """End the driver for a violation of the protocol and return the error to raise."""
-        return self._fail(ProtocolViolation(f"protocol: {says}{self._said()}"))
+        self._violation(says)
+        return self._error()
 
     def kill(self) -> None:
-        """Kill the process (SIGKILL), read its output to the end, reap it."""
-        self._ended_by_us = self._ended_by_us or self._error is None
+        """Kill the process group (SIGKILL), read its output to the end, reap it.
+
+        `CapabilityMissing` for a driver that is attached and alive; the connection is closed.
+        """
+        was_alive = self.alive
+        self.close()
+        if was_alive and not self.can_kill:
+            raise CapabilityMissing(
+                "a driver attached over tcp: cannot be killed, its connection was closed instead; "
+                "let the suite start it with exec:"
+            )
+
+    def close(self) -> None:
+        """End the driver for certain, whatever its state, and release all it holds."""
+        with self._lock:
+            if self._failure is None and not self._ended_by_us:
+                self._ended_by_us = "was killed by the harness"
         if self.can_kill:
-            self._channel.signal(signal.SIGKILL)
-            self._threads[0].join(5.0)
-        self._fail(DriverDied("the driver was killed by the harness"))
-        self._close()
+            self._endpoint.signal(signal.SIGKILL)
+        else:
+            self._pump.abort()
+        self._join(REAPING)
+        self._dispatch.end(LISTENERS)
 
     def pause(self) -> None:
-        """Freeze the process (SIGSTOP)."""
-        self._channel.signal(signal.SIGSTOP)
+        """Freeze the process group (SIGSTOP)."""
+        self._endpoint.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let a frozen process go on (SIGCONT)."""
-        self._channel.signal(signal.SIGCONT)
+        """Let a frozen process go on (SIGCONT); what it owes gets its full time again."""
+        with self._lock:
+            now = time.monotonic()
+            self._deadlines = [(now + each[2], *each[1:]) for each in self._deadlines]
+            heapq.heapify(self._deadlines)
+        self._endpoint.signal(signal.SIGCONT)
 
     def stop(self, patience: float = 5.0) -> int | None:
-        """Ask the driver to end, and see to it that it does; returns its exit code."""
-        if self.alive:
-            self._ended_by_us = True
-            with contextlib.suppress(DriverError):
-                self.request("stop")
-            self._outbox.put(None)
-        code = self._channel.wait(patience)
-        self._fail(DriverDied("the driver was stopped by the harness"))
-        self._close()
-        return code
+        """Ask the driver to end and see to it that it does.
+
+        Returns its exit code (0 for a driver that follows the protocol, negative where it
+        had to be killed), None for one that is attached.
+        """
+        with self._lock:
+            polite = self._failure is None and not self._ended_by_us
+            if polite:
+                self._ended_by_us = "was stopped by the harness"
+        if polite:
+            if self.can_kill:
+                self.resume()
+            # A refusal or a silence changes nothing: the process is told, then made, to end.
+            self.send("stop", timeout_ms=round(patience * 1000)).wait()
+            self._pump.finish_input()
+            self._join(patience * max(self._time_scale, 1.0))
+        self.close()
+        return self.exit_code
 
     def respawn(self) -> Driver:
-        """Start the same driver again, one incarnation later."""
-        return Driver(
-            self._opener,
-            self.name,
-            time_scale=self._time_scale,
-            incarnation=self.incarnation + 1,
-        )
+        """Start the same driver again, one incarnation later; this one is ended first."""
+        self.close()
+        return self._again(incarnation=self.incarnation + 1)
 
-    def _close(self) -> None:
-        self._outbox.put(None)
-        self._events.put(None)
-        self._channel.close()
-        for each in self._threads:
-            if each is not threading.current_thread():
-                each.join(2.0)
+    def _join(self, seconds: float) -> None:
+        if threading.current_thread() is not self._pump.thread:
+            self._pump.thread.join(seconds)
 
-    def _fail(self, error: DriverError) -> DriverError:
-        """Let the first error stand for the driver; everything pending ends with it."""
+    # -- failing ------------------------------------------------------------------------
+
+    def _error(self) -> DriverError:
+        """Make the exception for what the driver ended with; a new one for each raise."""
+        kind, sentence = self._failure or (DriverDied, "the driver has ended")
+        return kind(sentence)
+
+    def _fail(self, kind: type[DriverError], says: str) -> None:
+        """Let the first failure stand for the driver; everything pending ends with it."""
+        tail = self._tail.text()
+        said = f"; the last it said on standard error:\n{tail}" if tail else ""
         with self._lock:
-            if self._error is None:
-                self._error = error
+            if self._failure is None:
+                self._failure = (kind, says + said)
             waiting, self._pending = list(self._pending.values()), {}
-            first = self._error
+            self._deadlines.clear()
         for each in waiting:
-            each.finish(None, first)
-        if isinstance(first, ProtocolViolation | DriverTimeout) and self.can_kill:
-            self._channel.signal(signal.SIGKILL)
-        return first
+            each.finish(None, self._error)
+        self._pump.abort()
 
-    def _said(self) -> str:
-        tail = self._channel.tail()
-        return f"; the last it said on standard error:\n{tail}" if tail else ""
+    def _violation(self, says: str) -> None:
+        self._fail(ProtocolViolation, f"protocol: {says}")
 
-    # -- threads ------------------------------------------------------------------------
+    # -- on the pump's thread -------------------------------------------------------------
 
-    def _write(self) -> None:
-        while (data := self._outbox.get()) is not None:
-            try:
-                self._channel.write(data)
-            except (OSError, ValueError):
-                return  # the reader finds out what happened
+    def _tick(self) -> None:
+        """End the driver when a deadline has passed."""
+        with self._lock:
+            while self._deadlines and self._deadlines[0][1] not in self._pending:
+                heapq.heappop(self._deadlines)  # answered
+            if not self._deadlines or self._deadlines[0][0] > time.monotonic():
+                return
+            _, number, seconds = self._deadlines[0]
+            op = self._pending[number].op
+        self._fail(DriverTimeout, f"the driver did not answer {op} within {seconds:g} s")
 
-    def _read(self) -> None:
-        try:
-            while line := self._channel.reader.readline(MAX_LINE + 1):
-                if not line.endswith(b"\n"):
-                    if len(line) > MAX_LINE:
-                        self._fail_line(f"a line is longer than {MAX_LINE} bytes")
-                        return
-                    break  # cut off by the death of the process
-                self._take(line)
-                if self._error is not None and not self._ended_by_us:
-                    return
-        except (OSError, ValueError):
-            pass
-        code = self._channel.wait(1.0)
-        how = "" if code is None else f" (exit {code})" if code >= 0 else f" (signal {-code})"
-        self._fail(DriverDied(f"the driver ended{how}{self._said()}"))
-
-    def _fail_line(self, says: str) -> None:
-        self._fail(ProtocolViolation(f"protocol: {says}{self._said()}"))
+    def _ended(self, how: str) -> None:
+        """All output is read and the process reaped: what still waits will not be answered."""
+        self._fail(DriverDied, f"the driver {self._ended_by_us or how}")
+        self._dispatch.end(0)
 
     def _take(self, line: bytes) -> None:
+        if self._failure is not None:
+            return
         try:
             frame = decode(line)
         except LineError as error:
-            self._fail_line(f"standard output is for frames only: {error}")
+            self._violation(f"standard output is for frames only: {error}")
             return
-        if "event" in frame:
-            self._event(frame)
-        elif "re" in frame:
-            self._answer(frame)
-        else:
-            self._fail_line("a frame is neither an answer (re) nor an event")
-
-    def _event(self, frame: dict[str, Any]) -> None:
         try:
-            self.frames.check_event(frame)
-        except FrameError as error:
-            self._fail_line(str(error))
-            return
-        handle = frame.get("subscription") or frame.get("load") or ""
-
-        def call() -> None:
-            listener = self._listeners.get(handle)
-            if listener is None:
-                self._early[handle].append(frame)
+            if "event" in frame:
+                self.frames.check_event(frame)
+                handle = frame.get("subscription") or frame.get("load") or ""
+                self._dispatch.event(handle, frame, len(line))
+            elif "re" in frame:
+                self._answer(frame)
             else:
-                listener(frame)
-
-        self._events.put(call)
+                self._violation("a frame is neither an answer (re) nor an event (event)")
+        except (FrameError, Flood) as error:
+            self._violation(str(error))
 
     def _answer(self, frame: dict[str, Any]) -> None:
         number = frame["re"]
+        if type(number) is not int:
+            raise FrameError("answer: re: is not an integer")
         with self._lock:
-            pending = self._pending.pop(number, None) if isinstance(number, int) else None
+            pending = self._pending.get(number)
+            known = 0 < number <= self._next
         if pending is None:
-            twice = number in self._answered
-            says = f"request {number!r} was answered twice" if twice else f"an answer to {number!r}, which nobody asked"
-            if self._error is None:
-                self._fail_line(says)
-            return
-        self._answered.append(number)
-        try:
-            self.frames.check_answer(pending.op, frame)
-        except FrameError as error:
-            violation = self._fail(ProtocolViolation(f"protocol: {error}{self._said()}"))
-            pending.finish(None, violation)
-            return
+            raise FrameError(self._unasked(number, frame, known=known))
+        self.frames.check_answer(pending.op, frame, pending.expects)
+        with self._lock:
+            self._pending.pop(number, None)
         if frame["ok"]:
             pending.finish(frame)
-        else:
-            code = frame["error"]["code"]
-            refusal = DriverRefused(
-                pending.op, code, frame["error"]["message"], definite=self.frames.definite(code)
-            )
-            pending.finish(None, refusal)
+            return
+        code, message = frame["error"]["code"], frame["error"]["message"]
+        definite = self.frames.definite(code)
+        pending.finish(
+            None,
+            functools.partial(DriverRefused, pending.op, code, message, definite=definite),
+        )
 
-    def _dispatch(self) -> None:
-        while (call := self._events.get()) is not None:
-            try:
-                call()
-            except DriverError:
-                continue  # the handler met the end of the driver, which is told elsewhere
-            except Exception as error:  # noqa: BLE001 (a fault of the suite must not hang it)
-                self._fail(DriverError(f"the suite's handler failed: {type(error).__name__}: {error}"))
+    def _unasked(self, number: int, frame: dict[str, Any], *, known: bool) -> str:
+        if number == 0 and frame.get("ok") is False:
+            self.frames.check_answer("unread", frame)
+            error = frame["error"]
+            return f"the driver could not read a request: {error['code']}: {error['message']}"
+        if known:
+            return f"request {number} was answered twice"
+        shown = str(number) if abs(number) < 1 << 63 else "a number beyond 64 bits"
+        return f"there is an answer to request {shown}, which was never sent"

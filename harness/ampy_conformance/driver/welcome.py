@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ampy_conformance import __version__
-from ampy_conformance.driver.errors import DriverRefused, ProtocolViolation
+from ampy_conformance.driver.errors import DriverDied, DriverNotFound, DriverRefused
+from ampy_conformance.protocol import CANNOT_LOAD
+from ampy_conformance.protocol.explain import printable
 
 if TYPE_CHECKING:
     from ampy_conformance.driver.peer import Driver
 
 STAMPS = 100
+FAR_OFF = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -51,21 +54,28 @@ class ClockVerdict:
 
 
 def shake(driver: Driver, name: str, version: str, digest: str) -> Hello:
-    """Exchange `hello`; a wrong nonce or version is a violation of the protocol."""
+    """Exchange `hello`; a wrong nonce or version is a violation of the protocol.
+
+    Profiles and capabilities that this suite does not know are kept as they are.
+    """
     nonce = secrets.token_hex(8)
-    ours = driver.frames.version
-    answer = driver.request(
-        "hello",
-        protocol=[ours, ours],
-        suite=__version__,
-        contract={"name": name, "version": version, "digest": digest},
-        nonce=nonce,
-    )
+    low, high = driver.frames.versions
+    try:
+        answer = driver.request(
+            "hello",
+            protocol=[low, high],
+            suite=__version__,
+            contract={"name": name, "version": version, "digest": digest},
+            nonce=nonce,
+        )
+    except DriverDied as error:
+        raise _stillborn(driver, error) from error
     if answer["nonce"] != nonce:
         raise driver.violated("hello was not answered with the nonce that was sent")
-    if answer["protocol"] != ours:
+    if not low <= answer["protocol"] <= high:
+        ours = str(low) if low == high else f"{low} to {high}"
         raise driver.violated(
-            f"the driver chose protocol {answer['protocol']}, this suite speaks {ours}: "
+            f"the driver chose protocol {printable(answer['protocol'])}, this suite speaks {ours}: "
             "update the driver or the suite"
         )
     return Hello(
@@ -77,21 +87,43 @@ def shake(driver: Driver, name: str, version: str, digest: str) -> Hello:
     )
 
 
+def _stillborn(driver: Driver, error: DriverDied) -> DriverDied | DriverNotFound:
+    """Say what to do about a driver that ended before it said who it is."""
+    if driver.exit_code == CANNOT_LOAD and driver.name != "":
+        last = driver.stderr_tail().splitlines()[-1:]
+        return DriverNotFound(f"the driver {driver.name} cannot be loaded: {''.join(last)}")
+    how, semicolon, said = str(error).partition("; ")
+    remedy = "run its command by hand to see why"
+    return DriverDied(f"{how} before it answered hello: {remedy}{semicolon}{said}")
+
+
 def check_clock(driver: Driver) -> ClockVerdict:
-    """Compare 100 stamps with ours: each has to lie between our own before and after."""
+    """Compare 100 stamps with ours: each has to lie between our own before and after.
+
+    A clock that cannot be believed is no fault: the harness stamps instead.
+    """
     try:
         for _ in range(STAMPS):
             before = time.monotonic_ns()
             stamp = driver.request("clock")["t_ns"]
             after = time.monotonic_ns()
             if not before <= stamp <= after:
-                off = min(abs(stamp - before), abs(stamp - after)) / 1e6
                 return ClockVerdict(
-                    False, f"the driver's clock is {off:.1f} ms off; the harness stamps instead"
+                    trusted=False,
+                    reason=f"the driver's clock is {_off(stamp, before, after)}; "
+                    "the harness stamps instead",
                 )
     except DriverRefused as refusal:
-        return ClockVerdict(False, f"the driver has no clock ({refusal.code})")
-    return ClockVerdict(True, "every stamp lay between ours")
+        code = printable(refusal.code)
+        return ClockVerdict(
+            trusted=False, reason=f"the driver has no clock ({code}); the harness stamps instead"
+        )
+    return ClockVerdict(trusted=True, reason=f"{STAMPS} stamps lay between ours")
 
 
-__all__ = ["ClockVerdict", "Hello", "ProtocolViolation", "check_clock", "shake"]
+def _off(stamp: int, before: int, after: int) -> str:
+    nanoseconds = min(abs(stamp - before), abs(stamp - after))
+    word = "behind" if stamp < before else "ahead of"
+    if nanoseconds >= FAR_OFF * 10**9:  # as integers: a hostile stamp is too long for a float
+        return f"more than {FAR_OFF} s {word} ours"
+    return f"{nanoseconds / 1e6:.3f} ms {word} ours"
