@@ -101,6 +101,16 @@ def test_the_producer_says_who_it_is(lab, gallery, clause):
     lab.equal(clause, expected, seen, f"{NAMES[clause]} is not what the producer was opened with")
 
 
+@pytest.mark.clause("HDR-05", "HDR-06")
+def test_the_schema_is_the_one_that_was_published(lab, gallery):
+    """schema_fqdn and schema_version on the wire are those of the payload, in every domain."""
+    lab.control(gallery.rows, "no record of the gallery reached the wire")
+    for clause, name in (("HDR-05", "schema_fqdn"), ("HDR-06", "schema_version")):
+        for _, published, wire in gallery.rows:
+            expected, seen = getattr(published.sample, name), wire.header(name)
+            lab.equal(clause, expected, seen, f"{name} is not what was published")
+
+
 @pytest.mark.clause("HDR-15", "HDR-16")
 def test_an_active_trace_is_carried(lab):
     """A record published inside a trace carries its id, and a traceparent that agrees."""

@@ -117,6 +117,11 @@ class Linter:
         if not domain.own_major and topic.version != f"v{major}":
             wanted = f"v{major}, the major of {real}"
             found.append(finding(contract, "TOP-04", "topic version", topic.version, wanted))
+        written = headers.get("schema_version", "").partition(".")[0]
+        if written.isdigit() and topic.version != f"v{written}":
+            says = f"major {written} on a topic of {topic.version}"
+            wanted = "the major of the topic (A-48)"
+            found.append(finding(contract, "HDR-07", "schema_version", says, wanted))
         return name
 
     # -- payload ------------------------------------------------------------------------

@@ -46,60 +46,59 @@ def judge(
     `died_before` tells that an earlier attempt of the same test ended by the death of the
     driver after its control had passed: a second death is proof, one alone is not.
     """
+    if error is None:
+        return _passed(clauses, lab)
+    if isinstance(error, ClauseFailed):
+        return _failed(clauses, error)
+    controlled = lab is not None and lab.controlled
+    trouble = isinstance(error, DriverError)
+    if isinstance(error, DriverRefused):
+        return _refused(clauses, error)
+    if isinstance(error, DriverDied) and controlled:
+        if died_before:
+            says = f"the driver died on the tested record, twice: {error}"
+            return _failed(clauses, ClauseFailed(clauses[0].id, says))
+        return Case(_all(clauses, Outcome.ERROR), _one_line(error), died_under_test=True)
+    outcome = {Inconclusive: Outcome.INCONCLUSIVE, NotClaimed: Outcome.NOT_CLAIMED}.get(
+        type(error), Outcome.NOT_RUN if isinstance(error, NotRun) else Outcome.ERROR
+    )
+    return Case(_all(clauses, outcome), _one_line(error), driver_trouble=trouble)
+
+
+def _passed(clauses: Sequence[Clause], lab: Lab | None) -> Case:
     checked: Mapping[str, bool] = lab.checked if lab else {}
     done = {each.id: Outcome.PASS for each in clauses if each.id in checked}
     if lab:
         done.update({each: Outcome.WARN for each in lab.warned if each in done})
-    if error is None:
-        return _passed(clauses, done, lab)
-    if isinstance(error, ClauseFailed):
-        return _failed(clauses, done, error)
-    controlled = lab is not None and lab.controlled
-    trouble = isinstance(error, DriverError)
-    if isinstance(error, DriverRefused):
-        return _refused(clauses, done, error)
-    if isinstance(error, DriverDied) and controlled:
-        if died_before:
-            says = f"the driver died on the tested record, twice: {error}"
-            return _failed(clauses, done, ClauseFailed(clauses[0].id, says))
-        return Case(_rest(clauses, done, Outcome.ERROR), _one_line(error), died_under_test=True)
-    outcome = {Inconclusive: Outcome.INCONCLUSIVE, NotClaimed: Outcome.NOT_CLAIMED}.get(
-        type(error), Outcome.NOT_RUN if isinstance(error, NotRun) else Outcome.ERROR
-    )
-    return Case(_rest(clauses, done, outcome), _one_line(error), driver_trouble=trouble)
-
-
-def _passed(clauses: Sequence[Clause], done: dict[str, Outcome], lab: Lab | None) -> Case:
     unjudged = [each.id for each in clauses if each.id not in done]
     if unjudged:
         says = f"the test ended without having judged {', '.join(unjudged)}: a fault of the suite"
-        return Case(_rest(clauses, done, Outcome.ERROR), says)
+        return Case(_all(clauses, Outcome.ERROR), says)
     says = "; ".join(f"{clause}: {text}" for clause, text in lab.warned.items()) if lab else ""
     return Case(done, says, notes=list(lab.observations) if lab else [])
 
 
-def _failed(clauses: Sequence[Clause], done: dict[str, Outcome], failure: ClauseFailed) -> Case:
+def _failed(clauses: Sequence[Clause], failure: ClauseFailed) -> Case:
     level = next((each.level for each in clauses if each.id == failure.clause), None)
     if level is None:
         says = f"the test judged {failure.clause}, which its marker does not name"
-        return Case(_rest(clauses, done, Outcome.ERROR), says)
-    outcomes = _rest(clauses, done, Outcome.INCONCLUSIVE)
+        return Case(_all(clauses, Outcome.ERROR), says)
+    outcomes = _all(clauses, Outcome.INCONCLUSIVE)
     outcomes[failure.clause] = Outcome.FAIL if level in MUST else Outcome.WARN
     return Case(outcomes, str(failure), failure.expected, failure.seen, blames=failure.clause)
 
 
-def _refused(clauses: Sequence[Clause], done: dict[str, Outcome], refusal: DriverRefused) -> Case:
+def _refused(clauses: Sequence[Clause], refusal: DriverRefused) -> Case:
     if refusal.code == "unsupported":
         says = f"the binding claims the profile and answers unsupported to {refusal.op}"
-        return _failed(clauses, done, ClauseFailed(clauses[0].id, says))
+        return _failed(clauses, ClauseFailed(clauses[0].id, says))
     says = f"control: the binding refused {refusal.op}: {_one_line(refusal)}"
-    return Case(_rest(clauses, done, Outcome.INCONCLUSIVE), says)
+    return Case(_all(clauses, Outcome.INCONCLUSIVE), says)
 
 
-def _rest(
-    clauses: Sequence[Clause], done: Mapping[str, Outcome], outcome: Outcome
-) -> dict[str, Outcome]:
-    return {each.id: done.get(each.id, outcome) for each in clauses}
+def _all(clauses: Sequence[Clause], outcome: Outcome) -> dict[str, Outcome]:
+    """Give every clause the same outcome: one that was judged before the end may have had more to come."""
+    return {each.id: outcome for each in clauses}
 
 
 def _one_line(error: BaseException) -> str:

@@ -91,7 +91,9 @@ class WireSide(Judging):
         """Return the contract's partition key for the record, then the tolerated forms."""
         contract = self.session.contract
         message = samples.message_of(contract, sample)
-        forms = keys.expected(contract, topics.parse(contract, sample.topic), message)
+        forms = keys.expected(
+            contract, topics.parse(contract, sample.topic), sample.schema_fqdn, message
+        )
         if forms is None:
             return []
         return [forms.canonical, *(each for each in forms.accepted if each != forms.canonical)]
