@@ -27,7 +27,10 @@ def test_a_persistent_failure_ends_in_the_dlq(lab, graveyard):
 
 UNDECODABLE = {
     "truncated protobuf": {"payload": b"\x0a\xff"},
-    "truncated gzip": {"payload": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x01", "content_encoding": "gzip"},
+    "truncated gzip": {
+        "payload": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x01",
+        "content_encoding": "gzip",
+    },
     "not gzip at all": {"payload": b"plain bytes", "content_encoding": "gzip"},
     "unknown encoding": {"content_encoding": "br"},
 }
@@ -78,9 +81,14 @@ def _poison(lab, clause, **fault):
 
     message_id = injected.headers.get("message_id")
     letter = lab.dead_letter(
-        lambda each: each.payload == injected.payload or (message_id and each.header("message_id") == message_id)
+        lambda each: (
+            each.payload == injected.payload
+            or (message_id and each.header("message_id") == message_id)
+        )
     )
-    got = subscription.of(hashlib.sha256(injected.payload).hexdigest()) + subscription.of(bad.digest)
+    got = subscription.of(hashlib.sha256(injected.payload).hexdigest()) + subscription.of(
+        bad.digest
+    )
     lab.equal(clause, 0, len(got), "the broken record was given to the handler")
     lab.must(clause, letter, "the broken record is not in the DLQ")
 
@@ -104,7 +112,12 @@ def test_nothing_is_dropped_while_the_dlq_refuses(lab):
 
     lab.wire.heal_dlq()
     letter = lab.stored_dead_letter(payload=b"\x0a\xff", patience=12.0)
-    lab.must("DLQ-04", letter, "the record is gone: not in the DLQ after it took records again", seen=open_now)
+    lab.must(
+        "DLQ-04",
+        letter,
+        "the record is gone: not in the DLQ after it took records again",
+        seen=open_now,
+    )
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -113,7 +126,9 @@ def test_a_dead_letter_has_all_original_headers(lab, graveyard, fault):
     """Every header of the original is on the dead letter, byte for byte."""
     grave = _grave(lab, graveyard, fault)
     headers = grave.letter.header_map()
-    changed = sorted(name for name, value in grave.injected.headers.items() if headers.get(name) != value)
+    changed = sorted(
+        name for name, value in grave.injected.headers.items() if headers.get(name) != value
+    )
     lab.equal("DLQ-05", [], changed, "original headers are missing or changed")
 
 
@@ -125,7 +140,13 @@ def test_a_dead_letter_says_why(lab, graveyard, fault):
     reason = grave.letter.header("dlq_reason")
     lab.true("HDR-20", reason, "a dead letter without dlq_reason")
     shape = bool(re.fullmatch(r"[a-z][a-z0-9_]*: \S.*", reason, re.DOTALL))
-    lab.true("DLQ-06", shape, "dlq_reason is not `class: detail`", expected="class: detail", seen=reason[:80])
+    lab.true(
+        "DLQ-06",
+        shape,
+        "dlq_reason is not `class: detail`",
+        expected="class: detail",
+        seen=reason[:80],
+    )
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -170,7 +191,12 @@ def test_a_dead_letter_has_a_payload_hash(lab, graveyard):
     """The dead letter carries the SHA-256 of its payload for the audit."""
     grave = _grave(lab, graveyard, "handler")
     expected = f"sha256:{hashlib.sha256(grave.injected.payload).hexdigest()}"
-    lab.equal("DLQ-12", expected, grave.letter.header("payload_hash"), "no payload hash on the dead letter")
+    lab.equal(
+        "DLQ-12",
+        expected,
+        grave.letter.header("payload_hash"),
+        "no payload hash on the dead letter",
+    )
 
 
 @pytest.mark.clause("DLQ-10")
@@ -206,10 +232,17 @@ def test_a_failure_on_a_dlq_topic_makes_no_further_dead_letter(lab):
     lab.control(letter, "there is no dead letter to fail on")
 
     inspector = bus.subscribe("ampy.dev.dlq.v1.>", group="inspector", handler=lab.failing(poison))
-    lab.covered(lab.delivered(inspector, poison), "dead letters were not delivered to their consumer")
-    lab.covered(lab.attempted(inspector, poison, lab.tuning["max_attempts"]), "the failing dead letter was not retried to its end")
+    lab.covered(
+        lab.delivered(inspector, poison), "dead letters were not delivered to their consumer"
+    )
+    lab.covered(
+        lab.attempted(inspector, poison, lab.tuning["max_attempts"]),
+        "the failing dead letter was not retried to its end",
+    )
     second = lab.sample("bars", entity=0)
     lab.inject(second, payload=b"\x0a\xff")
-    lab.control(lab.stored_dead_letter(payload=b"\x0a\xff"), "the sentinel dead letter did not appear")
+    lab.control(
+        lab.stored_dead_letter(payload=b"\x0a\xff"), "the sentinel dead letter did not appear"
+    )
     mine = [each.topic for each in lab.stored(dead=True) if each.payload != b"\x0a\xff"]
     lab.equal("DLQ-11", [letter.topic], mine, "the failure of a dead letter made another one")

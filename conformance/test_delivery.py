@@ -21,7 +21,11 @@ def test_an_acknowledged_record_is_stored_and_delivered(lab):
     sentinel = lab.sample("bars", entity=0)
     lab.publish(bus, sentinel)
     lab.deliver_control(subscription, sentinel)
-    lab.must("QOS-01", lab.arrived(subscription, *acknowledged), "an acknowledged record was not delivered")
+    lab.must(
+        "QOS-01",
+        lab.arrived(subscription, *acknowledged),
+        "an acknowledged record was not delivered",
+    )
 
 
 @pytest.mark.clause("QOS-07")
@@ -37,7 +41,11 @@ def test_every_group_gets_the_whole_stream(lab):
     )
 
     for each in (first, second):
-        lab.must("QOS-07", lab.arrived(each, *wanted), f"the group {each.group} was not given every record")
+        lab.must(
+            "QOS-07",
+            lab.arrived(each, *wanted),
+            f"the group {each.group} was not given every record",
+        )
 
 
 @pytest.mark.clause("QOS-02")
@@ -59,7 +67,11 @@ def test_a_worker_that_dies_before_its_verdict_loses_nothing(lab):
     sentinel = lab.sample()
     lab.publish(again, sentinel)
     lab.deliver_control(second, sentinel)
-    lab.must("QOS-02", lab.arrived(second, sample), "a record that nobody had handled was not redelivered")
+    lab.must(
+        "QOS-02",
+        lab.arrived(second, sample),
+        "a record that nobody had handled was not redelivered",
+    )
 
 
 @pytest.mark.clause("QOS-02")
@@ -74,7 +86,13 @@ def test_the_broker_hears_of_success_only_after_the_verdict(lab):
     lab.covered(lab.delivered(subscription, sample), "the record was not delivered")
 
     open_now = lab.unacknowledged()
-    lab.true("QOS-02", open_now >= 1, "acknowledged before the handler had a verdict", expected=1, seen=open_now)
+    lab.true(
+        "QOS-02",
+        open_now >= 1,
+        "acknowledged before the handler had a verdict",
+        expected=1,
+        seen=open_now,
+    )
     for each in subscription.hanging():
         subscription.settle(each, "ack")
     lab.control(lab.arrived(subscription, sample), "the record could not be settled")
@@ -97,7 +115,9 @@ def test_acknowledged_records_survive_a_broker_restart(lab):
     sentinel = lab.sample()
     lab.publish(again, sentinel)
     lab.deliver_control(subscription, sentinel)
-    lab.must("QOS-03", lab.arrived(subscription, *wanted), "acknowledged records were not delivered")
+    lab.must(
+        "QOS-03", lab.arrived(subscription, *wanted), "acknowledged records were not delivered"
+    )
 
 
 @pytest.mark.clause("QOS-04")
@@ -117,7 +137,9 @@ def test_a_restarted_consumer_resumes_where_it_was(lab):
     lab.publish(again, *new)
     second = again.subscribe("ampy.dev.bars.v1.>")
     lab.deliver_control(second, new[-1])
-    lab.must("QOS-04", lab.arrived(second, *new), "records published while it was away were skipped")
+    lab.must(
+        "QOS-04", lab.arrived(second, *new), "records published while it was away were skipped"
+    )
     repeated = [number for number, each in enumerate(confirmed) if second.of(each.digest)]
     lab.equal("QOS-04", [], repeated, "records handled before the restart were handled again")
 

@@ -71,7 +71,9 @@ def test_produced_at_is_the_time_of_the_publish(lab):
     result = lab.publish(bus, sample)[0]
     lab.deliver_control(subscription, sample)
     stamp = lab.on_wire(sample)[0].header("produced_at") or ""
-    lab.control(re.fullmatch(r"\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:\d\d)", stamp), "no readable produced_at")
+    lab.control(
+        re.fullmatch(r"\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:\d\d)", stamp), "no readable produced_at"
+    )
 
     at = dt.datetime.fromisoformat(stamp).timestamp()
     # A stamp may be cut to the second; the clocks are the same.
@@ -123,7 +125,9 @@ def test_an_active_trace_is_carried(lab):
 
     lab.equal("HDR-15", trace["trace_id"], wires[0].header("trace_id"), "the trace was not carried")
     parent = wires[0].header("traceparent")
-    agrees = parent is None or re.fullmatch(rf"00-{trace['trace_id']}-[0-9a-f]{{16}}-[0-9a-f]{{2}}", parent)
+    agrees = parent is None or re.fullmatch(
+        rf"00-{trace['trace_id']}-[0-9a-f]{{16}}-[0-9a-f]{{2}}", parent
+    )
     lab.true("HDR-16", agrees, "traceparent does not agree with trace_id", seen=parent)
 
 
@@ -146,9 +150,13 @@ def test_an_unknown_header_does_not_disturb(lab):
     lab.inject(after)
     lab.deliver_control(subscription, after)
 
-    lab.must("HDR-25", lab.arrived(subscription, newer), "a record with unknown headers was not handled")
+    lab.must(
+        "HDR-25", lab.arrived(subscription, newer), "a record with unknown headers was not handled"
+    )
     got = subscription.of(newer.digest)[0]
-    lab.equal("HDR-25", "amber", got.header("x_risk_band"), "the unknown header did not reach the handler")
+    lab.equal(
+        "HDR-25", "amber", got.header("x_risk_band"), "the unknown header did not reach the handler"
+    )
 
 
 @pytest.mark.clause("HDR-24")

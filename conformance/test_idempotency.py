@@ -51,7 +51,9 @@ def test_the_seen_state_outlives_the_process(lab):
     lab.inject(sentinel)
     lab.deliver_control(second, sentinel)
 
-    lab.equal("IDM-01", 0, len(second.of(sample.digest)), "a duplicate was handled again after a restart")
+    lab.equal(
+        "IDM-01", 0, len(second.of(sample.digest)), "a duplicate was handled again after a restart"
+    )
 
 
 @pytest.mark.clause("IDM-02")
@@ -67,7 +69,9 @@ def test_a_duplicate_dedupe_key_has_no_second_effect(lab):
     lab.inject(sentinel)
     lab.deliver_control(subscription, sentinel)
 
-    lab.equal("IDM-02", 0, len(subscription.of(second.digest)), "a duplicate dedupe_key was handled")
+    lab.equal(
+        "IDM-02", 0, len(subscription.of(second.digest)), "a duplicate dedupe_key was handled"
+    )
 
 
 @pytest.mark.clause("IDM-03")
@@ -101,7 +105,9 @@ def test_a_retry_is_not_taken_for_a_duplicate(lab):
     sentinel = lab.sample()
     lab.inject(sentinel)
     lab.deliver_control(subscription, sentinel)
-    lab.must("IDM-04", lab.arrived(subscription, sample), "a record that failed once never took effect")
+    lab.must(
+        "IDM-04", lab.arrived(subscription, sample), "a record that failed once never took effect"
+    )
 
 
 @pytest.mark.clause("IDM-04")
@@ -124,7 +130,9 @@ def test_a_crash_before_the_effect_does_not_mark_the_record_as_seen(lab):
     sentinel = lab.sample()
     lab.inject(sentinel)
     lab.deliver_control(second, sentinel)
-    lab.must("IDM-04", lab.arrived(second, sample), "a record without effect was taken for a duplicate")
+    lab.must(
+        "IDM-04", lab.arrived(second, sample), "a record without effect was taken for a duplicate"
+    )
 
 
 DISTINCT = {
@@ -150,4 +158,8 @@ def test_a_distinct_record_is_never_suppressed(lab, domain, one, two):
     sentinel = lab.sample(domain)
     lab.inject(sentinel)
     lab.deliver_control(subscription, sentinel)
-    lab.must("IDM-05", lab.arrived(subscription, second), "a distinct record was suppressed as a duplicate")
+    lab.must(
+        "IDM-05",
+        lab.arrived(subscription, second),
+        "a distinct record was suppressed as a duplicate",
+    )

@@ -24,9 +24,14 @@ def test_the_key_of_each_domain(lab, gallery, domain):
         lab.true(clause, key, "partition_key is missing or empty", seen=key)
         forms = lab.key_forms(published.sample)
         if forms:
-            lab.true(clause, key in forms, "partition_key is not the domain's", expected=forms, seen=key)
+            lab.true(
+                clause, key in forms, "partition_key is not the domain's", expected=forms, seen=key
+            )
             if key != forms[0]:
-                lab.warn(clause, f"partition_key {key!r} is tolerated, the contract's form is {forms[0]!r}")
+                lab.warn(
+                    clause,
+                    f"partition_key {key!r} is tolerated, the contract's form is {forms[0]!r}",
+                )
 
 
 @pytest.mark.clause("KEY-det")

@@ -10,7 +10,9 @@ def test_the_subject_is_the_topic(lab, gallery):
     """Each record lies on the NATS subject that is its topic, token for token."""
     lab.control(gallery.rows, "no record of the gallery reached the wire")
     expected = [each.sample.topic for _, each, _ in gallery.rows]
-    lab.equal("BND-01", expected, [wire.topic for _, _, wire in gallery.rows], "subject and topic differ")
+    lab.equal(
+        "BND-01", expected, [wire.topic for _, _, wire in gallery.rows], "subject and topic differ"
+    )
 
 
 @pytest.mark.clause("BND-02")
@@ -19,7 +21,12 @@ def test_headers_are_nats_headers(lab, gallery):
     lab.control(gallery.rows, "no record of the gallery reached the wire")
     for _, each, wire in gallery.rows:
         names = [name for name, _ in wire.headers]
-        lab.true("BND-02", "schema_fqdn" in names, "headers are not NATS headers", seen=sorted(names)[:20])
+        lab.true(
+            "BND-02",
+            "schema_fqdn" in names,
+            "headers are not NATS headers",
+            seen=sorted(names)[:20],
+        )
         twice = sorted({name for name in names if names.count(name) > 1})
         lab.equal("BND-02", [], twice, f"headers of {each.sample.domain} stand twice")
 

@@ -17,13 +17,17 @@ def test_one_key_keeps_publish_order(lab):
     wanted = lab.series(40)
     lab.publish(bus, *wanted)
     sent = [each.digest for each in wanted]
-    lab.must("ORD-01", lab.arrived(subscription, *wanted), "not every record of the key was delivered")
+    lab.must(
+        "ORD-01", lab.arrived(subscription, *wanted), "not every record of the key was delivered"
+    )
 
     # Delivery is judged only against what the broker itself stored.
     stored = [each for each in lab.stored_digests() if each in sent]
     lab.equal("ORD-01", _shape(sent, sent), _shape(sent, stored), "stored out of publish order")
     first = subscription.first_order(sent)
-    lab.equal("ORD-01", _shape(sent, sent), _shape(sent, first), "first deliveries out of publish order")
+    lab.equal(
+        "ORD-01", _shape(sent, sent), _shape(sent, first), "first deliveries out of publish order"
+    )
 
 
 def _shape(sent, seen):
@@ -42,9 +46,15 @@ def test_order_holds_within_a_backlog(lab):
 
     subscription = bus.subscribe("ampy.dev.bars.v1.>", credit=8)
     lab.deliver_control(subscription, wanted[0])
-    lab.must("ORD-01", lab.arrived(subscription, *wanted), "not every record of the backlog was delivered")
+    lab.must(
+        "ORD-01",
+        lab.arrived(subscription, *wanted),
+        "not every record of the backlog was delivered",
+    )
     first = subscription.first_order(sent)
-    lab.equal("ORD-01", _shape(sent, sent), _shape(sent, first), "first deliveries out of publish order")
+    lab.equal(
+        "ORD-01", _shape(sent, sent), _shape(sent, first), "first deliveries out of publish order"
+    )
 
 
 @pytest.mark.clause("ORD-02")
@@ -85,7 +95,8 @@ def test_an_order_keeps_its_causality_while_one_record_fails(lab):
     """submit, amend, cancel of one order take effect in that order though submit fails first."""
     bus = lab.bus()
     steps = [
-        lab.sample("orders", entity=0, dedupe_key=f"co-77|{step}") for step in ("submit", "amend", "cancel")
+        lab.sample("orders", entity=0, dedupe_key=f"co-77|{step}")
+        for step in ("submit", "amend", "cancel")
     ]
     other = lab.sample("orders", entity=1)
     subscription = bus.subscribe("ampy.dev.orders.v1.>", handler=lab.failing(steps[0], times=2))
@@ -94,7 +105,9 @@ def test_an_order_keeps_its_causality_while_one_record_fails(lab):
     lab.deliver_control(subscription, control)
 
     lab.publish(bus, *steps, other)
-    lab.must("ORD-04", lab.arrived(subscription, *steps), "the order's records did not all take effect")
+    lab.must(
+        "ORD-04", lab.arrived(subscription, *steps), "the order's records did not all take effect"
+    )
     sent = [each.digest for each in steps]
     lab.covered(len(subscription.of(sent[0])) >= 3, "the first record was not retried twice")
     effects = subscription.effect_order(sent)

@@ -24,10 +24,19 @@ def test_a_failing_handler_is_tried_again(lab):
     sample = lab.sample()
     subscription = _poisoned(lab, bus, lab.failing(sample), sample)
     letter = lab.dead_letter(lab.about(sample))
-    lab.covered(letter or len(subscription.of(sample.digest)) > 1, "the record was neither retried nor dead-lettered")
+    lab.covered(
+        letter or len(subscription.of(sample.digest)) > 1,
+        "the record was neither retried nor dead-lettered",
+    )
 
     attempts = len(subscription.of(sample.digest))
-    lab.true("RTY-05", attempts >= 2, "dead-lettered without a retry", expected=">= 2 attempts", seen=attempts)
+    lab.true(
+        "RTY-05",
+        attempts >= 2,
+        "dead-lettered without a retry",
+        expected=">= 2 attempts",
+        seen=attempts,
+    )
 
 
 @pytest.mark.clause("RTY-06")
@@ -77,7 +86,9 @@ def test_the_bound_holds_for_a_handler_that_hangs(lab):
     lab.covered(attempts >= 1, "the record was never delivered")
     lab.must("RTY-08", letter, "a record whose handler hangs is never given up", seen=attempts)
     limit = lab.tuning["max_attempts"]
-    lab.true("RTY-08", attempts <= limit, "more attempts than allowed", expected=limit, seen=attempts)
+    lab.true(
+        "RTY-08", attempts <= limit, "more attempts than allowed", expected=limit, seen=attempts
+    )
 
 
 @pytest.mark.clause("RTY-08")
@@ -101,5 +112,10 @@ def test_the_bound_holds_for_a_record_that_kills(lab):
             break
         driver.kill()
         driver = lab.respawn(driver)
-    lab.must("RTY-08", letter, "a record that kills its worker is never given up", seen=f"{number + 1} deaths")
+    lab.must(
+        "RTY-08",
+        letter,
+        "a record that kills its worker is never given up",
+        seen=f"{number + 1} deaths",
+    )
     lab.true("RTY-08", number >= 1, "dead-lettered before it was tried", seen=number)

@@ -24,7 +24,9 @@ def test_large_payloads_are_compressed(lab, size):
     """Above 128 KiB the payload is gzip and says so; up to there either is right."""
     bus = lab.bus()
     sample = lab.sample("news", size=size)
-    lab.covered(len(sample.payload) == size, f"the sample has {len(sample.payload)} bytes, not {size}")
+    lab.covered(
+        len(sample.payload) == size, f"the sample has {len(sample.payload)} bytes, not {size}"
+    )
     # By its id where the body cannot be read: then header and bytes disagree.
     record = lab.wire_of(lab.publish(bus, sample)[0])
     lab.control(record, "an acknowledged record is not on the wire")
@@ -77,7 +79,11 @@ def test_unknown_fields_do_not_fail_a_consumer(lab):
     lab.inject(after)
     lab.deliver_control(subscription, after)
 
-    lab.must("SER-09", lab.arrived(subscription, newer), "a payload with an unknown field was not handled")
+    lab.must(
+        "SER-09",
+        lab.arrived(subscription, newer),
+        "a payload with an unknown field was not handled",
+    )
 
 
 @pytest.mark.clause("SER-12")
@@ -95,4 +101,8 @@ def test_the_consumer_side_undoes_gzip(lab):
     lab.inject(after)
     lab.deliver_control(subscription, after)
 
-    lab.must("SER-12", lab.arrived(subscription, zipped), "the handler did not get the decompressed payload")
+    lab.must(
+        "SER-12",
+        lab.arrived(subscription, zipped),
+        "the handler did not get the decompressed payload",
+    )

@@ -58,8 +58,15 @@ def test_a_broken_topic_is_not_published(lab, clause, topic):
 
     lab.control(producer.publish(after)[0].outcome == "ok", "a valid record was not acknowledged")
     lab.control(lab.seen(after), "the sentinel is not on the wire")
-    lab.true(clause, result.outcome != "ok", "the binding acknowledged a record on a broken topic", seen=topic)
-    lab.equal(clause, [], [each.topic for each in lab.seen(broken)], "the record went out all the same")
+    lab.true(
+        clause,
+        result.outcome != "ok",
+        "the binding acknowledged a record on a broken topic",
+        seen=topic,
+    )
+    lab.equal(
+        clause, [], [each.topic for each in lab.seen(broken)], "the record went out all the same"
+    )
 
 
 PATTERNS = {

@@ -190,7 +190,13 @@ def test_events_are_checked_and_may_come_from_any_thread(start: Start) -> None:
             both.set()
 
     peer.on_event("s", listen)
-    names: dict[str, Any] = {"pattern": ">", "group": "g", "member": "m", "start": "earliest", "credit": 1}
+    names: dict[str, Any] = {
+        "pattern": ">",
+        "group": "g",
+        "member": "m",
+        "start": "earliest",
+        "credit": 1,
+    }
     peer.request("subscribe", bus="b", subscription="s", **names)
     assert both.wait(LIMIT)
     assert heard == [1, 2]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-class Invalid(Exception):  # noqa: N818 (a refusal, with the protocol's code)
+class Invalid(Exception):
     """The record cannot be published; `code` is one of the driver protocol's."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -134,11 +134,15 @@ class EnvelopeBuilder:
         """Refuse what could end a header and begin another."""
         for name, value in headers.items():
             if CONTROL.search(name) or CONTROL.search(value):
-                raise Invalid("invalid_record", f"the header {name[:40]!r} holds control characters")
+                raise Invalid(
+                    "invalid_record", f"the header {name[:40]!r} holds control characters"
+                )
 
     def check_size(self, headers: Mapping[str, str], wire: bytes) -> None:
         """Refuse a record at or above 1 MiB: this binding has no blob store (SER-07)."""
-        size = len(wire) + sum(len(name) + len(value.encode()) + 4 for name, value in headers.items())
+        size = len(wire) + sum(
+            len(name) + len(value.encode()) + 4 for name, value in headers.items()
+        )
         # Room for the headers that a dead letter adds (A-34).
         if size >= self.contract.limits["record_below"] - 4096:
             raise Invalid("too_large", f"the record has {size} bytes")

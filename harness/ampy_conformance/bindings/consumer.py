@@ -122,7 +122,9 @@ class ConsumerCore:
         self.credit += count
         return self._work(now)
 
-    def settled(self, delivery: str, verdict: str, now: float) -> tuple[Record | None, list[Action]]:
+    def settled(
+        self, delivery: str, verdict: str, now: float
+    ) -> tuple[Record | None, list[Action]]:
         """Take a handler's verdict; None where the delivery is no longer open."""
         record = self._handling.pop(delivery, None)
         if record is None:
@@ -135,7 +137,7 @@ class ConsumerCore:
             return record, [*self._kill(record), *self._work(now)]
         return record, [*self._failed(record, "handler_error", now), *self._work(now)]
 
-    def dead_written(self, record: Record, ok: bool, now: float) -> list[Action]:  # noqa: FBT001
+    def dead_written(self, record: Record, ok: bool, now: float) -> list[Action]:
         """Take the broker's answer to a dead letter; nothing is dropped before it is stored."""
         if ok:
             # Not marked as seen: a redrive of the dead letter has to be handled (DLQ-13).
@@ -244,7 +246,9 @@ class ConsumerCore:
             record.body = self.admission.body(record)
         if self.duplicate(record):
             return self._done(record)
-        other = next((self._busy_ids[each] for each in record.ids if each in self._busy_ids), record)
+        other = next(
+            (self._busy_ids[each] for each in record.ids if each in self._busy_ids), record
+        )
         if other is not record:  # its like is being handled under another key: wait for the outcome
             self._due[lane] = now + 0.02
             return []
@@ -276,7 +280,9 @@ class ConsumerCore:
     def _kill(self, record: Record) -> list[Action]:
         letters = self.letters
         return [
-            WriteDead(record, letters.topic(record), letters.headers(record), letters.payload(record))
+            WriteDead(
+                record, letters.topic(record), letters.headers(record), letters.payload(record)
+            )
         ]
 
     def _done(self, record: Record) -> list[Action]:

@@ -49,7 +49,7 @@ class MemoryTransport:
         self._waiting[number] = future
         self._writer.write(json.dumps({"id": number, "op": op, **fields}).encode() + b"\n")
         try:
-            answer = await asyncio.wait_for(future, self._tuning.publish_timeout)
+            answer: dict[str, Any] = await asyncio.wait_for(future, self._tuning.publish_timeout)
         except TimeoutError as error:
             raise Unknown("timeout", f"{op} was not answered") from error
         finally:
@@ -74,7 +74,11 @@ class MemoryTransport:
                 each.set_exception(Unknown("connection_lost", "the memory broker is gone"))
 
     async def publish(
-        self, topic: str, headers: Mapping[str, str], payload: bytes, message_id: str | None
+        self,
+        topic: str,
+        headers: Mapping[str, str],
+        payload: bytes,
+        message_id: str | None,  # noqa: ARG002 (the transport's signature)
     ) -> str:
         """Store a record; the memory broker deduplicates nothing, so the id is not told apart."""
         answer = await self.call(

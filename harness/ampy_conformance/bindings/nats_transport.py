@@ -55,7 +55,9 @@ class NatsTransport:
                 pending_size=32 * 1024 * 1024,
             )
         except (OSError, NatsError, *TIMEOUTS) as error:
-            raise Unknown("not_connected", f"NATS does not answer ({type(error).__name__})") from error
+            raise Unknown(
+                "not_connected", f"NATS does not answer ({type(error).__name__})"
+            ) from error
         self._js = self.client.jetstream(timeout=tuning.publish_timeout)
 
     async def publish(
@@ -165,7 +167,9 @@ class NatsMembership:
                     request["id"] = self._pin
                 self._asked, self._asked_until = room, now + PULL_EXPIRES + 0.5
                 with contextlib.suppress(NatsError, OSError):
-                    await self._client.publish(subject, json.dumps(request).encode(), reply=self._inbox)
+                    await self._client.publish(
+                        subject, json.dumps(request).encode(), reply=self._inbox
+                    )
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), 0.5)

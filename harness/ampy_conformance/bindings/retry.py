@@ -23,5 +23,6 @@ class RetryPolicy:
 
     def delay(self, attempts: int, random: random.Random) -> float:
         """Return the pause after so many attempts: doubling, with a jitter of a quarter."""
-        full = min(self.ceiling, self.base * 2 ** (attempts - 1))
-        return full * random.uniform(0.75, 1.25)
+        full = min(self.ceiling, self.base * 2.0 ** (attempts - 1))
+        jitter: float = random.uniform(0.75, 1.25)
+        return full * jitter

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ampy_conformance.bindings.records import Record
 
 
-class Refusal(Exception):  # noqa: N818 (an answer of the broker)
+class Refusal(Exception):
     """The broker did certainly not store the record."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -19,7 +19,7 @@ class Refusal(Exception):  # noqa: N818 (an answer of the broker)
         self.code = code
 
 
-class Unknown(Exception):  # noqa: N818 (as above)
+class Unknown(Exception):
     """Whether the broker stored the record is unknown."""
 
     def __init__(self, code: str, message: str) -> None:

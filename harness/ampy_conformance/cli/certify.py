@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import tempfile
 from pathlib import Path
@@ -51,18 +52,29 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
 @click.option("--case", help="Only cases whose name matches this expression.")
 @click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
 @click.option("--broker", "broker_url", help="URL of a broker of yours instead of an embedded one.")
-@click.option("--dedicated-broker", is_flag=True, help="That broker is for tests: its streams may be remade.")
+@click.option(
+    "--dedicated-broker", is_flag=True, help="That broker is for tests: its streams may be remade."
+)
 @click.option(
     "--known-failures", type=click.Path(path_type=Path), help="YAML list of accepted failures."
 )
 @click.option("--strict", is_flag=True, help="Warnings (SHOULD) fail the run.")
 @click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
-@click.option("--time-scale", type=click.FloatRange(0.1, 100), default=1.0, help="Stretch all waiting times.")
+@click.option(
+    "--time-scale", type=click.FloatRange(0.1, 100), default=1.0, help="Stretch all waiting times."
+)
 @click.option("--report", type=click.Path(path_type=Path), help="Keep the JSON Lines report here.")
-@click.option("--junit", "junit_path", type=click.Path(path_type=Path), help="Write JUnit XML here.")
-@click.option("--json", "as_json", is_flag=True, help="Print the last line of the report instead of a summary.")
+@click.option(
+    "--junit", "junit_path", type=click.Path(path_type=Path), help="Write JUnit XML here."
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the last line of the report instead of a summary.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Print every case as it ends.")
-def command(  # noqa: PLR0917 (one parameter an option)
+def command(
     driver: str,
     clauses: tuple[str, ...],
     groups: tuple[str, ...],
@@ -70,15 +82,15 @@ def command(  # noqa: PLR0917 (one parameter an option)
     case: str | None,
     seed: int | None,
     broker_url: str | None,
-    dedicated_broker: bool,  # noqa: FBT001
+    dedicated_broker: bool,
     known_failures: Path | None,
-    strict: bool,  # noqa: FBT001
+    strict: bool,
     spec: Path | None,
     time_scale: float,
     report: Path | None,
     junit_path: Path | None,
-    as_json: bool,  # noqa: FBT001
-    verbose: bool,  # noqa: FBT001
+    as_json: bool,
+    verbose: bool,
 ) -> int:
     """Certify the binding behind DRIVER against the contract.
 
@@ -116,7 +128,7 @@ def command(  # noqa: PLR0917 (one parameter an option)
     if junit_path is not None:
         junit_path.write_bytes(junit.render(whole))
     if as_json:
-        click.echo(lines.json.dumps(whole.end))
+        click.echo(json.dumps(whole.end))
     else:
         rendering.show(whole, Console(), report)
     return int(whole.end["exit"])
@@ -125,7 +137,7 @@ def command(  # noqa: PLR0917 (one parameter an option)
 def _read(path: Path, log: Path, code: int) -> lines.Report:
     """Read the report; where the suite could not write one, say why it ended."""
     output = log.read_text("utf-8", "replace").strip().splitlines()
-    if code == 2:  # noqa: PLR2004 (usage, by the table of exit codes)
+    if code == 2:
         said = [each.removeprefix("ERROR: ") for each in output if each.startswith("ERROR: ")]
         raise UsageError(said[0] if said else "\n".join(output[-LAST_LINES:]))
     try:

@@ -40,15 +40,17 @@ def command(
     names: tuple[str, ...],
     seed: int | None,
     jobs: int,
-    as_json: bool,  # noqa: FBT001 (an option)
-    only_list: bool,  # noqa: FBT001 (an option)
+    as_json: bool,
+    only_list: bool,
 ) -> int:
     """Run planted bugs (mutants) and degenerate peers against the suite, print the kill matrix."""
     found = references.mutants(PACKAGE / "mutants")
     known = {each.name for each in found} | {each.name for each in peers.PEERS}
     for each in names:
         if each not in known:
-            raise UsageError(f"there is no mutant {each!r}; `ampy-conform selftest --list` names them")
+            raise UsageError(
+                f"there is no mutant {each!r}; `ampy-conform selftest --list` names them"
+            )
     wanted = [each for each in found if not names or each.name in names]
     others = [each for each in peers.PEERS if not names or each.name in names]
     if only_list:
@@ -91,7 +93,9 @@ def _show(kills: Sequence[Kill], ended: Sequence[Kill], seed: int, seconds: floa
         table.add_column(name, overflow="fold")
     for (name, target, killed, besides), each in zip(runner.matrix(kills), kills, strict=True):
         mark = "[green]yes[/]" if killed else "[bold red]NO[/]"
-        table.add_row(name, target, mark, escape(each.why), " ".join(besides), f"{each.seconds:.1f}")
+        table.add_row(
+            name, target, mark, escape(each.why), " ".join(besides), f"{each.seconds:.1f}"
+        )
     if kills:
         console.print(table)
     if ended:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import descriptor_pb2
 
@@ -30,7 +30,9 @@ def build(contract: Contract) -> bytes:
             _collect(module.DESCRIPTOR, files)
     for name, each in _own(contract.root / "proto").items():
         files.setdefault(name, each)
-    return descriptor_pb2.FileDescriptorSet(file=_sorted(files)).SerializeToString(deterministic=True)
+    return descriptor_pb2.FileDescriptorSet(file=_sorted(files)).SerializeToString(
+        deterministic=True
+    )
 
 
 def _collect(file: FileDescriptor, into: dict[str, descriptor_pb2.FileDescriptorProto]) -> None:
@@ -46,13 +48,16 @@ def _own(folder: Path) -> dict[str, descriptor_pb2.FileDescriptorProto]:
     try:
         from grpc_tools import protoc  # noqa: PLC0415 (only a build of the descriptors needs it)
     except ImportError as error:
-        raise UsageError("building descriptors needs grpcio-tools: pip install grpcio-tools") from error
+        raise UsageError(
+            "building descriptors needs grpcio-tools: pip install grpcio-tools"
+        ) from error
     wanted = sorted(str(each.relative_to(folder)) for each in folder.rglob("*.proto"))
     include = Path(protoc.__file__).parent / "_proto"
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "own.binpb"
         line = ["protoc", f"-I{folder}", f"-I{include}", "--include_imports"]
-        if protoc.main([*line, f"--descriptor_set_out={target}", *wanted]):
+        main: Any = protoc.main
+        if main([*line, f"--descriptor_set_out={target}", *wanted]):
             raise UsageError(f"the .proto files in {folder} do not compile")
         found = descriptor_pb2.FileDescriptorSet.FromString(target.read_bytes())
     for each in found.file:

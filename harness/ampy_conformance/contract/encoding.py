@@ -22,7 +22,7 @@ CHUNK = 16 * 1024
 NONE = ("", "identity")
 
 
-class EncodingFault(ValueError):  # noqa: N818 (a fault of a record, not of the program)
+class EncodingFault(ValueError):
     """The body cannot be had from the bytes on the wire; `clause` says which rule is broken."""
 
     def __init__(self, clause: str, message: str) -> None:

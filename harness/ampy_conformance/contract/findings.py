@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ampy_conformance.contract.model import Contract
 
-SEVERITY = {"MUST": "fail", "MUST NOT": "fail", "SHOULD": "warn", "MAY": "info", "UNSPECIFIED": "info"}
+SEVERITY = {
+    "MUST": "fail",
+    "MUST NOT": "fail",
+    "SHOULD": "warn",
+    "MAY": "info",
+    "UNSPECIFIED": "info",
+}
 SHOWN = 80
 
 
@@ -46,7 +52,13 @@ def finding(
     shown = shorten(found)
     says = f"{where} is missing" if found is None else f"{where} is {shown}"
     return Finding(
-        clause, level, severity or SEVERITY[level], where, shown, expected, f"{says}, expected {expected}"
+        clause,
+        level,
+        severity or SEVERITY[level],
+        where,
+        shown,
+        expected,
+        f"{says}, expected {expected}",
     )
 
 

@@ -55,8 +55,10 @@ class HeaderCheck:
         if required:
             for name in self._required:
                 if name not in headers and name not in misnamed:
-                    rule = self._rules[name].header
-                    found.append(finding(self._contract, rule.clause, name, None, rule.expects))
+                    missing = self._rules[name].header
+                    found.append(
+                        finding(self._contract, missing.clause, name, None, missing.expects)
+                    )
         for name, value in headers.items():
             rule = self._rules.get(name)
             if rule is None:
@@ -65,14 +67,18 @@ class HeaderCheck:
                 self._malformed(rule, value, headers, domain, env, found)
             elif rule.header.constants and value in rule.header.constants:
                 wanted = "an id of this run, not a library's default (A-63)"
-                found.append(finding(self._contract, rule.header.clause, name, value, wanted, "warn"))
+                found.append(
+                    finding(self._contract, rule.header.clause, name, value, wanted, "warn")
+                )
         if "traceparent" in headers and values:
             self._trace(headers, found)
         if "blob_ref" in headers or "blob_hash" in headers or "blob_size" in headers:
             self._blob(headers, found)
         if "dlq_reason" in headers and domain is not None and domain.name != "dlq":
             value = headers["dlq_reason"]
-            found.append(finding(self._contract, "HDR-20", "dlq_reason", value, "none on a live record"))
+            found.append(
+                finding(self._contract, "HDR-20", "dlq_reason", value, "none on a live record")
+            )
 
     def _names(self, headers: Mapping[str, str], found: list[Finding]) -> set[str]:
         """Judge names and control characters; return the known names that are misspelt."""
@@ -85,7 +91,11 @@ class HeaderCheck:
                     found.append(finding(self._contract, "HDR-23", "header name", name, known))
                 elif CONTROL.search(headers[name]) or CONTROL.search(name):
                     wanted = "no control characters"
-                    found.append(finding(self._contract, "HDR-23", f"header {name[:40]!r}", headers[name], wanted))
+                    found.append(
+                        finding(
+                            self._contract, "HDR-23", f"header {name[:40]!r}", headers[name], wanted
+                        )
+                    )
         return misnamed
 
     def _malformed(
@@ -103,7 +113,11 @@ class HeaderCheck:
         if header.name in ("blob_ref", "blob_hash", "blob_size") and "blob_ref" not in headers:
             return  # as above
         if value in header.tolerated:
-            found.append(finding(contract, header.clause, header.name, value, f"{header.expects} (A-47)", "warn"))
+            found.append(
+                finding(
+                    contract, header.clause, header.name, value, f"{header.expects} (A-47)", "warn"
+                )
+            )
             return
         if header.name == "content_type" and value in JSON_TYPES:
             self._json(value, env, found)
@@ -127,7 +141,9 @@ class HeaderCheck:
         if trace is None or not self.well_formed("traceparent", parent):
             return
         if parent[3:35] != trace and self.well_formed("trace_id", trace):
-            found.append(finding(self._contract, "HDR-16", "traceparent", parent, f"the trace {trace}"))
+            found.append(
+                finding(self._contract, "HDR-16", "traceparent", parent, f"the trace {trace}")
+            )
 
     def _blob(self, headers: Mapping[str, str], found: list[Finding]) -> None:
         contract = self._contract
@@ -136,9 +152,11 @@ class HeaderCheck:
             wanted = "blob_ref, blob_hash and blob_size together"
             found.append(finding(contract, "HDR-22", there, headers[there], wanted))
             return
-        for name in ("blob_hash", "blob_size"):
-            if name not in headers:
-                found.append(finding(contract, "BLB-02", name, None, "present on a pointer envelope"))
+        found.extend(
+            finding(contract, "BLB-02", name, None, "present on a pointer envelope")
+            for name in ("blob_hash", "blob_size")
+            if name not in headers
+        )
 
 
 def _rule(header: Header) -> _Rule:

@@ -52,13 +52,17 @@ def from_parts(contract: Contract, domain: str, parts: Mapping[str, str]) -> str
     return fill(rule.form, parts)
 
 
-def parts_of(domain: Domain, topic: Topic | None, name: str, message: Message) -> list[dict[str, str]]:
+def parts_of(
+    domain: Domain, topic: Topic | None, name: str, message: Message
+) -> list[dict[str, str]]:
     """Return the key parts of every entity in a payload; a part with several values gives several."""
     found: list[dict[str, str]] = []
     for each in payloads.elements(domain, name, message):
         rows: list[dict[str, str]] = [{}]
         for part, path in domain.parts.items():
-            values = [".".join(topic.subtopic)] if path == "@subtopic" and topic else _values(each, path)
+            values = (
+                [".".join(topic.subtopic)] if path == "@subtopic" and topic else _values(each, path)
+            )
             rows = [{**row, part: value} for row in rows for value in values]
         found += rows
     return found
@@ -98,9 +102,11 @@ def _getter(path: str) -> Callable[[Any], list[Any]]:
     def get(message: Any) -> list[Any]:
         found = [message]
         for name, many in steps:
-            found = [each for one in found for each in getattr(one, name, ())] if many else [
-                getattr(one, name, "") for one in found
-            ]
+            found = (
+                [each for one in found for each in getattr(one, name, ())]
+                if many
+                else [getattr(one, name, "") for one in found]
+            )
         return found
 
     return get

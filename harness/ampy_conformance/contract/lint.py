@@ -86,7 +86,15 @@ class Linter:
     def _bad_topic(self, error: topics.TopicError) -> Finding:
         level = self.contract.clauses[error.clause].level
         severity = "fail" if level == "MUST" else "warn"
-        return Finding(error.clause, level, severity, "topic", repr(error.token[:80]), "a topic", f"topic: {error}")
+        return Finding(
+            error.clause,
+            level,
+            severity,
+            "topic",
+            repr(error.token[:80]),
+            "a topic",
+            f"topic: {error}",
+        )
 
     # -- schema -------------------------------------------------------------------------
 
@@ -97,14 +105,18 @@ class Linter:
         contract = self.contract
         name = headers.get("schema_fqdn")
         if domain.own_major and topic.version != "v1":
-            found.append(finding(contract, "TOP-04", "topic version", topic.version, "v1 on this domain"))
+            found.append(
+                finding(contract, "TOP-04", "topic version", topic.version, "v1 on this domain")
+            )
         if not name:
             return None
         home = self._types.domain_of.get(name)
         if home is None:
             clause = "HDR-05" if name.startswith(f"{domain.package}.") else "SER-02"
             if self._headers.well_formed("schema_fqdn", name):
-                found.append(finding(contract, clause, "schema_fqdn", name, "a payload type of ampy-proto"))
+                found.append(
+                    finding(contract, clause, "schema_fqdn", name, "a payload type of ampy-proto")
+                )
             return None
         if home.name != domain.name:
             wanted = f"a type of {domain.package}"
@@ -145,7 +157,16 @@ class Linter:
         if "blob_ref" in headers:
             if payload:
                 says = f"{len(payload)} bytes"
-                found.append(finding(self.contract, "BLB-01", "payload", says, "none beside a pointer (A-35)", "warn"))
+                found.append(
+                    finding(
+                        self.contract,
+                        "BLB-01",
+                        "payload",
+                        says,
+                        "none beside a pointer (A-35)",
+                        "warn",
+                    )
+                )
             return None
         if payload is None and envelope.payload_json is not None:
             return self._from_json(envelope.payload_json, schema, found)
@@ -158,7 +179,15 @@ class Linter:
             if fault.clause != "HDR-09":  # the header itself was judged already
                 level = self.contract.clauses[fault.clause].level
                 found.append(
-                    Finding(fault.clause, level, "fail", "payload", None, "bytes as content_encoding says", str(fault))
+                    Finding(
+                        fault.clause,
+                        level,
+                        "fail",
+                        "payload",
+                        None,
+                        "bytes as content_encoding says",
+                        str(fault),
+                    )
                 )
         except Exception:  # noqa: BLE001 (whatever protobuf raises, the bytes are no such message)
             size = f"{len(payload)} bytes that do not parse"
@@ -171,7 +200,9 @@ class Linter:
         try:
             return self._types.build(schema, view)
         except Exception:  # noqa: BLE001 (as above)
-            found.append(finding(self.contract, "SER-01", "payload_json", "not its JSON form", f"a {schema}"))
+            found.append(
+                finding(self.contract, "SER-01", "payload_json", "not its JSON form", f"a {schema}")
+            )
             return None
 
     # -- entity: subtopic and key against the payload -----------------------------------
@@ -189,8 +220,12 @@ class Linter:
         rows = keys.parts_of(domain, topic, schema, message)
         if not rows:
             return
-        if domain.parts.get("symbol") == "security.symbol" and not all(row["symbol"] for row in rows):
-            found.append(finding(contract, "SER-11", "payload", "without a SecurityId", "symbol and mic"))
+        if domain.parts.get("symbol") == "security.symbol" and not all(
+            row["symbol"] for row in rows
+        ):
+            found.append(
+                finding(contract, "SER-11", "payload", "without a SecurityId", "symbol and mic")
+            )
             return
         subtopics.check(contract, topic, domain, schema, rows, found)
         self._key(domain, rows, headers, found)
@@ -214,14 +249,28 @@ class Linter:
         if not several and len(set(canonical)) > 1:
             says = f"{key} for a batch of {len(set(canonical))} entities"
             found.append(
-                finding(self.contract, rule.clause, "partition_key", says, "one entity a batch (A-31)", "fail")
+                finding(
+                    self.contract,
+                    rule.clause,
+                    "partition_key",
+                    says,
+                    "one entity a batch (A-31)",
+                    "fail",
+                )
             )
         elif key not in canonical:
             tolerated = [form.format_map(row) for form in rule.tolerated for row in rows]
             wanted = f"{canonical[0]}" + (f" ({rule.settled_by})" if rule.settled_by else "")
             known = key in tolerated
             found.append(
-                finding(self.contract, rule.clause, "partition_key", key, wanted, "warn" if known else None)
+                finding(
+                    self.contract,
+                    rule.clause,
+                    "partition_key",
+                    key,
+                    wanted,
+                    "warn" if known else None,
+                )
             )
 
     def _dedupe(
@@ -241,14 +290,24 @@ class Linter:
     def _dead(self, topic: Topic, envelope: Envelope, found: list[Finding]) -> None:
         contract, headers = self.contract, envelope.headers
         if topic.version != "v1":
-            found.append(finding(contract, "TOP-04", "topic version", topic.version, "v1 on this domain"))
+            found.append(
+                finding(contract, "TOP-04", "topic version", topic.version, "v1 on this domain")
+            )
         if topic.subtopic[0] not in contract.domains:
-            found.append(finding(contract, "TOP-16", "topic", topic.text, "ampy.{env}.dlq.v1.{original domain}"))
+            found.append(
+                finding(
+                    contract, "TOP-16", "topic", topic.text, "ampy.{env}.dlq.v1.{original domain}"
+                )
+            )
         reason = headers.get("dlq_reason")
         if reason is None:
-            found.append(finding(contract, "HDR-20", "dlq_reason", None, "a reason on every dead letter"))
+            found.append(
+                finding(contract, "HDR-20", "dlq_reason", None, "a reason on every dead letter")
+            )
         excused = reason is not None and reason.partition(":")[0] in EXCUSED
-        self._headers.check(headers, contract.domains[DEAD], found, required=not excused, values=not excused)
+        self._headers.check(
+            headers, contract.domains[DEAD], found, required=not excused, values=not excused
+        )
         self._hash(envelope, found)
 
     def _hash(self, envelope: Envelope, found: list[Finding]) -> None:
@@ -256,6 +315,8 @@ class Linter:
         wanted = "sha256: of the payload"
         if value is None:
             found.append(finding(self.contract, "DLQ-12", "payload_hash", None, wanted))
-        elif envelope.payload is not None:
-            if value != f"sha256:{hashlib.sha256(envelope.payload).hexdigest()}":
-                found.append(finding(self.contract, "DLQ-12", "payload_hash", value, wanted))
+        elif (
+            envelope.payload is not None
+            and value != f"sha256:{hashlib.sha256(envelope.payload).hexdigest()}"
+        ):
+            found.append(finding(self.contract, "DLQ-12", "payload_hash", value, wanted))

@@ -73,9 +73,7 @@ def _domain(name: str, data: dict[str, Any]) -> model.Domain:
     nested["key"] = build(model.KeyRule, where, data["key"])
     nested["order"] = build(model.OrderRule, where, data["order"])
     nested["subtopics"] = [build(model.Subtopic, where, each) for each in data["subtopics"]]
-    nested["wrappers"] = {
-        kind: tuple(each) for kind, each in data.get("wrappers", {}).items()
-    }
+    nested["wrappers"] = {kind: tuple(each) for kind, each in data.get("wrappers", {}).items()}
     if "dedupe" in data:
         nested["dedupe"] = build(model.DedupeRule, where, data["dedupe"])
     domain: model.Domain = build(model.Domain, where, nested, name=name)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DESCRIPTORS = "descriptors.binpb"
 
 
-class UnknownType(ValueError):  # noqa: N818 (the name says what it is)
+class UnknownType(ValueError):
     """There is no such payload type in the contract (HDR-05, SER-02)."""
 
 

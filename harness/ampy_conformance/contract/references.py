@@ -71,10 +71,7 @@ def _marked(node: ast.FunctionDef, constants: dict[str, ast.expr]) -> Iterator[s
     In a comprehension over ids (`for each in ("A-01", ...)`) every string is one of them.
     """
     for decorator in node.decorator_list:
-        looped: list[ast.expr] = []
-        for inner in ast.walk(decorator):
-            if isinstance(inner, ast.comprehension):
-                looped.append(inner.iter)
+        looped = [each.iter for each in ast.walk(decorator) if isinstance(each, ast.comprehension)]
         for inner in ast.walk(decorator):
             if isinstance(inner, ast.Call) and _is_clause(inner.func):
                 for argument in inner.args:
@@ -85,7 +82,9 @@ def _is_clause(function: ast.expr) -> bool:
     return isinstance(function, ast.Attribute) and function.attr == "clause"
 
 
-def _ids(argument: ast.expr, looped: list[ast.expr], constants: dict[str, ast.expr]) -> Iterator[str]:
+def _ids(
+    argument: ast.expr, looped: list[ast.expr], constants: dict[str, ast.expr]
+) -> Iterator[str]:
     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
         yield argument.value
         return

@@ -77,7 +77,9 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.load(path.read_text("utf-8"), Loader=_LOADER)  # noqa: S506 (a safe loader)
     except OSError as error:
-        raise SpecError(f"cannot read {path}: {error.strerror}; is this the folder of a contract?") from error
+        raise SpecError(
+            f"cannot read {path}: {error.strerror}; is this the folder of a contract?"
+        ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         first = str(error).replace("\n", " ")
         raise SpecError(f"{path} does not parse: {first}") from error
@@ -115,7 +117,9 @@ def load_clauses(spec: Path, profiles: Mapping[str, Profile]) -> dict[str, Claus
         if not isinstance(data, dict) or set(data) != {"group", "clauses"}:
             raise SpecError(f"{path} must have exactly the fields group and clauses")
         for number, each in enumerate(data["clauses"], 1):
-            name = each.get("id", f"entry {number}") if isinstance(each, dict) else f"entry {number}"
+            name = (
+                each.get("id", f"entry {number}") if isinstance(each, dict) else f"entry {number}"
+            )
             where = f"{path.name}: {name}"
             clause: Clause = build(Clause, where, each, group=data["group"])
             _check(clause, where, profiles)

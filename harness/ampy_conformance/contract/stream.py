@@ -104,12 +104,19 @@ class StreamLinter:
                 wanted = f"{first}, as an earlier record of the entity has"
                 found.append(finding(contract, "KEY-det", "partition_key", key, wanted))
             elif key == entity[1]:
-                owner = self._entity_of.setdefault((domain.name, key), tuple(sorted(rows[0].items())))
+                owner = self._entity_of.setdefault(
+                    (domain.name, key), tuple(sorted(rows[0].items()))
+                )
                 if owner != tuple(sorted(rows[0].items())):
                     wanted = "a key that no other entity has"
                     found.append(finding(contract, "KEY-det", "partition_key", key, wanted))
         if domain.order.rule == "monotonic" and domain.order.field:
-            who = (envelope.headers.get("producer"), envelope.headers.get("run_id"), topic.domain, key)
+            who = (
+                envelope.headers.get("producer"),
+                envelope.headers.get("run_id"),
+                topic.domain,
+                key,
+            )
             self._monotonic(who, examined, domain.order.clause, domain.order.field, found)
 
     def _monotonic(

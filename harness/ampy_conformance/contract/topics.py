@@ -102,7 +102,7 @@ def _explain(contract: Contract, text: str) -> TopicError:
             says = f"a wildcard {token!r} at position {position}: records need a concrete topic"
             return TopicError("TOP-17", position, token, says)
         position += len(token) + 1
-    if len(tokens) == 4 and all(tokens):  # noqa: PLR2004 (ampy.env.domain.version)
+    if len(tokens) == 4 and all(tokens):
         try:
             parse(contract, f"{text}.x")
         except TopicError as error:
@@ -124,6 +124,8 @@ def _blame(contract: Contract, text: str, error: lark.exceptions.UnexpectedInput
     token = rest.partition(".")[0]
     wanted = wanted.format(envs=", ".join(contract.envs), domains=", ".join(contract.domains))
     seen = repr(token[:60]) if token else "nothing"
-    if not rest and clause == "TOP-01" and text.count(".") >= 3 and not text.endswith("."):  # noqa: PLR2004
+    if not rest and clause == "TOP-01" and text.count(".") >= 3 and not text.endswith("."):
         clause = "TOP-05"
-    return TopicError(clause, position, token, f"expected {wanted} at position {position}, got {seen}")
+    return TopicError(
+        clause, position, token, f"expected {wanted} at position {position}, got {seen}"
+    )

@@ -25,7 +25,7 @@ MOST_EARLY = 10_000
 MOST_WAITING = 256 * 1024 * 1024
 
 
-class Flood(Exception):  # noqa: N818 (turned into a violation at once)
+class Flood(Exception):
     """A driver sends more events than anybody asked for."""
 
 

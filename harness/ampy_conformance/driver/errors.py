@@ -3,8 +3,6 @@
 The names say what happened to the driver; that they are errors shows in `DriverError`.
 """
 
-# ruff: noqa: N818 (see above; the names are part of the interface in docs/design.md)
-
 from __future__ import annotations
 
 from ampy_conformance._errors import HarnessError, UsageError

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Frame = dict[str, Any]
 
 
-class Refused(Exception):  # noqa: N818 (an answer, not an error)
+class Refused(Exception):
     """Answer a request with an error; `code` is one of `schemas/driver/errors.json`."""
 
     def __init__(self, code: str, message: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from ampy_conformance.bindings.consumer import ConsumerCore
-from ampy_conformance.bindings.consumer import Action
+from typing import TYPE_CHECKING
+
+from ampy_conformance.bindings.consumer import Action, ConsumerCore
 from ampy_conformance.bindings.memory_driver import Driver as Reference
-from ampy_conformance.bindings.records import Record
+
+if TYPE_CHECKING:
+    from ampy_conformance.bindings.records import Record
 
 CLAUSE = "DLQ-04"
 SAYS = "the record is gone"
@@ -14,9 +17,9 @@ SAYS = "the record is gone"
 class Core(ConsumerCore):
     """Takes a refused dead letter for a written one."""
 
-    def dead_written(self, record: Record, ok: bool, now: float) -> list[Action]:  # noqa: FBT001, ARG002
+    def dead_written(self, record: Record, ok: bool, now: float) -> list[Action]:  # noqa: ARG002
         """Say that all is well."""
-        return super().dead_written(record, True, now)
+        return super().dead_written(record, ok=True, now=now)
 
 
 class Driver(Reference):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import uuid_utils
 
 from ampy_conformance.bindings.deadletter import DeadLetters
 from ampy_conformance.bindings.memory_driver import Driver as Reference
-from ampy_conformance.bindings.records import Record
+
+if TYPE_CHECKING:
+    from ampy_conformance.bindings.records import Record
 
 CLAUSE = "HDR-04"
 SAYS = "the id was changed"

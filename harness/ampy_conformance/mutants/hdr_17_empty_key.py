@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ampy_conformance.bindings.builder import EnvelopeBuilder
-from ampy_conformance.bindings.builder import Outgoing
+from ampy_conformance.bindings.builder import EnvelopeBuilder, Outgoing
 from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CLAUSE = "HDR-17"
 SAYS = "records on the wire break it"
@@ -15,7 +17,7 @@ SAYS = "records on the wire break it"
 class Builder(EnvelopeBuilder):
     """Writes an empty partition_key."""
 
-    def build(self, record: dict[str, Any]) -> Outgoing:
+    def build(self, record: Mapping[str, Any]) -> Outgoing:
         """Spoil the headers of a finished envelope."""
         outgoing = super().build(record)
         headers = outgoing.headers

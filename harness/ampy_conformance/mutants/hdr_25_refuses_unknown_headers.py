@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ampy_conformance.bindings.admission import Admission
 from ampy_conformance.bindings.memory_driver import Driver as Reference
-from ampy_conformance.bindings.records import Record
+
+if TYPE_CHECKING:
+    from ampy_conformance.bindings.records import Record
 
 CLAUSE = "HDR-25"
 SAYS = "a record with unknown headers was not handled"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from ampy_conformance.bindings.memory_driver import Driver as Reference
-from ampy_conformance.bindings.store import Store
-from ampy_conformance.bindings.store import SCHEMA
+from ampy_conformance.bindings.store import SCHEMA, Store
 
 CLAUSE = "IDM-01"
 SAYS = "a duplicate was handled again after a restart"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from ampy_conformance.bindings.consumer import ConsumerCore
-from ampy_conformance.bindings.consumer import Action, Deliver
+from typing import TYPE_CHECKING
+
+from ampy_conformance.bindings.consumer import Action, ConsumerCore, Deliver
 from ampy_conformance.bindings.memory_driver import Driver as Reference
-from ampy_conformance.bindings.records import Record
+
+if TYPE_CHECKING:
+    from ampy_conformance.bindings.records import Record
 
 CLAUSE = "IDM-04"
 SAYS = "never took effect"

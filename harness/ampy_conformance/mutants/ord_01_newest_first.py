@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
+from typing import TYPE_CHECKING
 
 from ampy_conformance.bindings.consumer import ConsumerCore
 from ampy_conformance.bindings.memory_driver import Driver as Reference
-from ampy_conformance.bindings.records import Record
+
+if TYPE_CHECKING:
+    from collections import deque
+
+    from ampy_conformance.bindings.records import Record
 
 CLAUSE = "ORD-01"
 SAYS = "first deliveries out of publish order"

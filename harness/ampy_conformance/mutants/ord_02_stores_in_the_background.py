@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
 import asyncio
+from typing import TYPE_CHECKING, Any
 
-from ampy_conformance.bindings.builder import Outgoing
-from ampy_conformance.bindings.driver import Bus
 from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+if TYPE_CHECKING:
+    from ampy_conformance.bindings.builder import Outgoing
+    from ampy_conformance.bindings.driver import Bus
 
 CLAUSE = "ORD-02"
 SAYS = "first deliveries out of publish order"

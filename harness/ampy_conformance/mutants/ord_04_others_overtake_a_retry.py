@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ampy_conformance.bindings.consumer import ConsumerCore
 from ampy_conformance.bindings.memory_driver import Driver as Reference
-from ampy_conformance.bindings.records import Record
+
+if TYPE_CHECKING:
+    from ampy_conformance.bindings.records import Record
 
 CLAUSE = "ORD-04"
 SAYS = "effects out of causal order"

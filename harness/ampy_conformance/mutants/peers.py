@@ -32,13 +32,13 @@ class Silent(Driver):
         """See `_reply`, like every method here."""
         return await self._reply(frame)
 
-    open_producer = publish = subscribe = credit = settle = unsubscribe = close = open
+    open_producer = publish = subscribe = credit = settle = unsubscribe = close = open  # noqa: A003
 
 
 class HangUp(Silent):
     """Ends at the first frame after the handshake."""
 
-    async def _reply(self, frame: Frame) -> Frame | None:
+    async def _reply(self, frame: Frame) -> Frame | None:  # noqa: ARG002
         os._exit(0)
 
 
@@ -54,9 +54,7 @@ class AckEverything(Silent):
 
     async def _reply(self, frame: Frame) -> Frame | None:
         if frame["op"] == "publish":
-            results = [
-                {"outcome": "ok", "message_id": str(uuid.uuid4())} for _ in frame["records"]
-            ]
+            results = [{"outcome": "ok", "message_id": str(uuid.uuid4())} for _ in frame["records"]]
             return {"results": results}
         return None
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from ampy_conformance.bindings.builder import Outgoing
-from ampy_conformance.bindings.driver import Bus
+from typing import TYPE_CHECKING
+
 from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+if TYPE_CHECKING:
+    from ampy_conformance.bindings.builder import Outgoing
+    from ampy_conformance.bindings.driver import Bus
 
 CLAUSE = "QOS-01"
 SAYS = "acknowledged records are not on the wire"

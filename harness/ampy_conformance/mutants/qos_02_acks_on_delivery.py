@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from ampy_conformance.bindings.consumer import ConsumerCore
-from ampy_conformance.bindings.consumer import Ack, Action, Deliver
+from typing import TYPE_CHECKING
+
+from ampy_conformance.bindings.consumer import Ack, Action, ConsumerCore, Deliver
 from ampy_conformance.bindings.memory_driver import Driver as Reference
-from ampy_conformance.bindings.records import Record
+
+if TYPE_CHECKING:
+    from ampy_conformance.bindings.records import Record
 
 CLAUSE = "QOS-02"
 SAYS = "acknowledged before the handler had a verdict"

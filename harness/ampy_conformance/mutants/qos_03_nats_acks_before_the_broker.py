@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
 import asyncio
+from typing import TYPE_CHECKING, Any
 
-from ampy_conformance.bindings.builder import Outgoing
-from ampy_conformance.bindings.driver import Bus
 from ampy_conformance.bindings.nats_driver import Driver as Reference
+
+if TYPE_CHECKING:
+    from ampy_conformance.bindings.builder import Outgoing
+    from ampy_conformance.bindings.driver import Bus
 
 CLAUSE = "QOS-03"
 SAYS = "acknowledged records were gone after the restart"

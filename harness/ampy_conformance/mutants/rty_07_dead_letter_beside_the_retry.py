@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ampy_conformance.bindings.consumer import ConsumerCore
-from ampy_conformance.bindings.consumer import Action, WriteDead
+from ampy_conformance.bindings.consumer import Action, ConsumerCore, WriteDead
 from ampy_conformance.bindings.memory_driver import Driver as Reference
 from ampy_conformance.bindings.records import Record
 
@@ -23,10 +22,13 @@ class Core(ConsumerCore):
             record.reason = "handler_error: failed"
             headers = self.letters.headers(record)
             copy = Record(record.position + "-copy", record.topic, headers, record.payload)
-            actions = [WriteDead(copy, self.letters.topic(record), headers, record.payload), *actions]
+            actions = [
+                WriteDead(copy, self.letters.topic(record), headers, record.payload),
+                *actions,
+            ]
         return record, actions
 
-    def dead_written(self, record: Record, ok: bool, now: float) -> list[Action]:  # noqa: FBT001
+    def dead_written(self, record: Record, ok: bool, now: float) -> list[Action]:
         """Forget the copy."""
         if record.position.endswith("-copy"):
             return []

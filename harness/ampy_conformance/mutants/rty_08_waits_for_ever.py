@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ampy_conformance.bindings.consumer import ConsumerCore
-from ampy_conformance.bindings.consumer import Action
+from ampy_conformance.bindings.consumer import Action, ConsumerCore
 from ampy_conformance.bindings.memory_driver import Driver as Reference
 
 CLAUSE = "RTY-08"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from ampy_conformance.bindings.builder import EnvelopeBuilder
-from ampy_conformance.bindings.builder import Invalid
+from typing import TYPE_CHECKING
+
+from ampy_conformance.bindings.builder import EnvelopeBuilder, Invalid
 from ampy_conformance.bindings.memory_driver import Driver as Reference
-from ampy_conformance.contract.topics import Topic
+
+if TYPE_CHECKING:
+    from ampy_conformance.contract.topics import Topic
 
 CLAUSE = "TOP-03"
 SAYS = "valid records were refused"

@@ -17,9 +17,24 @@ if TYPE_CHECKING:
 
     from ampy_conformance.report.lines import Line, Report
 
-COLUMNS = ("pass", "warn", "fail", "known failure", "error", "inconclusive", "not run", "not claimed")
+COLUMNS = (
+    "pass",
+    "warn",
+    "fail",
+    "known failure",
+    "error",
+    "inconclusive",
+    "not run",
+    "not claimed",
+)
 TOLD = ("fail", "error", "inconclusive", "known failure", "warn", "not run")
-STYLES = {"fail": "red", "error": "red", "inconclusive": "yellow", "warn": "yellow", "not run": "yellow"}
+STYLES = {
+    "fail": "red",
+    "error": "red",
+    "inconclusive": "yellow",
+    "warn": "yellow",
+    "not run": "yellow",
+}
 # Cases that could not be judged for one and the same reason are listed this many times.
 SAME_REASON = 3
 
@@ -92,7 +107,9 @@ def _brief(console: Console, outcome: str, cases: list[Line]) -> None:
         if told[each["says"]] > SAME_REASON:
             continue
         more = counts[each["says"]] - SAME_REASON
-        tail = f" [dim](and {more} more)[/]" if told[each["says"]] == SAME_REASON and more > 0 else ""
+        tail = (
+            f" [dim](and {more} more)[/]" if told[each["says"]] == SAME_REASON and more > 0 else ""
+        )
         clauses = " ".join(each["clauses"])
         console.print(f"[{style}]{outcome:<12}[/] {clauses}: {escape(each['says'])}{tail}")
 

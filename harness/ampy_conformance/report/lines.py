@@ -75,7 +75,9 @@ def read(path: Path) -> Report:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise CorruptReport(f"{path}: line {number} is not JSON; run the suite again") from error
+            raise CorruptReport(
+                f"{path}: line {number} is not JSON; run the suite again"
+            ) from error
         if not isinstance(row, dict) or "kind" not in row:
             raise CorruptReport(f"{path}: line {number} is not a line of a report")
         rows.append(row)

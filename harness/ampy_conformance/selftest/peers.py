@@ -31,7 +31,12 @@ class Peer:
 PEERS = (
     Peer("silent", "answers hello and nothing else", exits=(3,), time_scale=0.1),
     Peer("hang-up", "ends at the first frame after hello", exits=(3,)),
-    Peer("ack-everything", "says yes to all, delivers nothing", exits=(1,), fails=("QOS-01", "TOP-03")),
+    Peer(
+        "ack-everything",
+        "says yes to all, delivers nothing",
+        exits=(1,),
+        fails=("QOS-01", "TOP-03"),
+    ),
     Peer("echo", "sends every frame back", exits=(3,)),
     Peer("refuse-everything", "says no to all", exits=(1, 6)),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,25 +33,23 @@ class Kill:
     target: str
     killed: bool
     why: str
-    hit: dict[str, str]
     seconds: float
+    hit: dict[str, str] = field(default_factory=dict)
 
 
 def mutants(
     wanted: Sequence[MutantRef], seed: int, jobs: int, done: Callable[[Kill], None]
 ) -> list[Kill]:
     """Run every mutant against the tests of its clause's group."""
-    return _all([(lambda each=each: mutant(each, seed)) for each in wanted], jobs, done)
+    return _all([partial(mutant, each, seed) for each in wanted], jobs, done)
 
 
 def peers(wanted: Sequence[Peer], seed: int, jobs: int, done: Callable[[Kill], None]) -> list[Kill]:
     """Run every degenerate peer against the whole suite."""
-    return _all([(lambda each=each: peer(each, seed)) for each in wanted], jobs, done)
+    return _all([partial(peer, each, seed) for each in wanted], jobs, done)
 
 
-def _all(
-    work: Sequence[Callable[[], Kill]], jobs: int, done: Callable[[Kill], None]
-) -> list[Kill]:
+def _all(work: Sequence[Callable[[], Kill]], jobs: int, done: Callable[[Kill], None]) -> list[Kill]:
     def run(each: Callable[[], Kill]) -> Kill:
         kill = each()
         done(kill)
@@ -68,18 +67,21 @@ def mutant(ref: MutantRef, seed: int) -> Kill:
     try:
         report = _certify(ref.connectable, seed, groups=(group,))
     except ConformError as error:
-        return Kill(ref.name, ref.clause, False, str(error), {}, time.monotonic() - began)
+        return Kill(
+            ref.name, ref.clause, killed=False, why=str(error), seconds=time.monotonic() - began
+        )
     seconds = time.monotonic() - began
     hit = _hit(report)
     said = [each["says"] for each in report.cases if each["blames"] == ref.clause]
     if not said:
         others = ", ".join(hit) or "nothing"
         why = f"survived {ref.clause}; hit {others} (exit {report.end['exit']})"
-        return Kill(ref.name, ref.clause, False, why, hit, seconds)
+        return Kill(ref.name, ref.clause, killed=False, why=why, hit=hit, seconds=seconds)
     if not any(ref.says in each for each in said):
         why = f"died of something else: {said[0]!r} does not say {ref.says!r}"
-        return Kill(ref.name, ref.clause, False, why, hit, seconds)
-    return Kill(ref.name, ref.clause, True, next(each for each in said if ref.says in each), hit, seconds)
+        return Kill(ref.name, ref.clause, killed=False, why=why, hit=hit, seconds=seconds)
+    why = next(each for each in said if ref.says in each)
+    return Kill(ref.name, ref.clause, killed=True, why=why, seconds=seconds, hit=hit)
 
 
 def peer(each: Peer, seed: int) -> Kill:
@@ -88,7 +90,7 @@ def peer(each: Peer, seed: int) -> Kill:
     try:
         report = _certify(each.connectable, seed, time_scale=each.time_scale)
     except ConformError as error:
-        return Kill(each.name, "", False, str(error), {}, time.monotonic() - began)
+        return Kill(each.name, "", killed=False, why=str(error), seconds=time.monotonic() - began)
     seconds = time.monotonic() - began
     passed = sorted(
         clause for clause, line in report.clauses.items() if line["outcome"] in ("pass", "warn")
@@ -103,7 +105,7 @@ def peer(each: Peer, seed: int) -> Kill:
     if missing:
         problems.append(f"was not failed for {', '.join(missing)}")
     why = "; ".join(problems) or f"exit {code}, {len(passed)} clauses passed"
-    return Kill(each.name, each.what, not problems, why, _hit(report), seconds)
+    return Kill(each.name, each.what, not problems, why, seconds, _hit(report))
 
 
 def _hit(report: Report) -> dict[str, str]:

@@ -314,7 +314,9 @@ class Subscription:
             acked = [
                 each
                 for each in self.deliveries
-                if each.verdict == "ack" and each.digest in wanted and each.settled_order is not None
+                if each.verdict == "ack"
+                and each.digest in wanted
+                and each.settled_order is not None
             ]
         acked.sort(key=lambda each: each.settled_order or 0)
         return list(dict.fromkeys(each.digest for each in acked))

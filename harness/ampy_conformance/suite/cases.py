@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from ampy_conformance.suite.lab import Lab
 
 EXCERPT = 400
+ENDS = {
+    Inconclusive: Outcome.INCONCLUSIVE,
+    NotClaimed: Outcome.NOT_CLAIMED,
+    NotRun: Outcome.NOT_RUN,
+}
 
 
 @dataclass
@@ -59,9 +64,7 @@ def judge(
             says = f"the driver died on the tested record, twice: {error}"
             return _failed(clauses, ClauseFailed(clauses[0].id, says))
         return Case(_all(clauses, Outcome.ERROR), _one_line(error), died_under_test=True)
-    outcome = {Inconclusive: Outcome.INCONCLUSIVE, NotClaimed: Outcome.NOT_CLAIMED}.get(
-        type(error), Outcome.NOT_RUN if isinstance(error, NotRun) else Outcome.ERROR
-    )
+    outcome = next((out for kind, out in ENDS.items() if isinstance(error, kind)), Outcome.ERROR)
     return Case(_all(clauses, outcome), _one_line(error), driver_trouble=trouble)
 
 

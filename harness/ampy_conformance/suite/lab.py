@@ -95,7 +95,9 @@ class Lab(WireSide):
         driver = self.session.fresh()
         self._drivers.append(driver)
         if not driver.can_kill:
-            raise NotRun("kill: a driver attached over tcp: cannot be killed; let the suite spawn it")
+            raise NotRun(
+                "kill: a driver attached over tcp: cannot be killed; let the suite spawn it"
+            )
         return driver
 
     def respawn(self, driver: Driver) -> Driver:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from ampy_conformance import __version__, contract as contracts
+from ampy_conformance import __version__
+from ampy_conformance import contract as contracts
 from ampy_conformance._errors import ConformError, UsageError
 from ampy_conformance._layout import room
 from ampy_conformance.contract.digest import tree_digest
@@ -24,13 +25,13 @@ from ampy_conformance.suite.lab import Lab
 from ampy_conformance.suite.session import Options, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
 
     from ampy_conformance.contract.registry import Clause
 
 LAB = pytest.StashKey[Lab]()
 ERRORS = pytest.StashKey[list[BaseException]]()
-CLAUSES = pytest.StashKey[tuple["Clause", ...]]()
+CLAUSES = pytest.StashKey["Sequence[Clause]"]()
 CASE = pytest.StashKey[cases.Case]()
 
 # A driver that fails this often in a row will not recover; the remaining cases are not run.
@@ -69,7 +70,9 @@ class Run:
     def __init__(self, config: pytest.Config) -> None:
         option = config.getoption
         if not option("--driver"):
-            raise UsageError("say which binding to judge: --driver nats (or exec:..., py:..., tcp:...)")
+            raise UsageError(
+                "say which binding to judge: --driver nats (or exec:..., py:..., tcp:...)"
+            )
         self.config = config
         spec = option("--spec")
         self.contract = contracts.load(Path(spec) if spec else None)
@@ -104,7 +107,11 @@ class Run:
 
     def _check_selection(self) -> None:
         groups = {each.id.partition("-")[0] for each in self.contract.clauses.values()}
-        names = {"clause": set(self.contract.clauses), "group": groups, "profile": set(self.contract.profiles)}
+        names = {
+            "clause": set(self.contract.clauses),
+            "group": groups,
+            "profile": set(self.contract.profiles),
+        }
         folded = {each.upper(): each for each in self.contract.clauses}
         for what, wanted in self.selection.items():
             for index, each in enumerate(wanted):
@@ -122,7 +129,8 @@ class Run:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Attach clauses to cases and keep the selected ones."""
-        kept, dropped = [], []
+        kept: list[pytest.Item] = []
+        dropped: list[pytest.Item] = []
         for item in items:
             ids = [each for mark in item.iter_markers("clause") for each in mark.args]
             unknown = [each for each in ids if each not in self.contract.clauses]
@@ -137,7 +145,7 @@ class Run:
             self.config.hook.pytest_deselected(items=dropped)
             items[:] = kept
 
-    def _selected(self, clauses: tuple[Clause, ...]) -> bool:
+    def _selected(self, clauses: Sequence[Clause]) -> bool:
         wanted = self.selection
         if not any(wanted.values()):
             return True
@@ -214,7 +222,7 @@ class Run:
                 if case.outcome is Outcome.PASS:
                     says = "the driver died on the tested record once and passed when tried again"
                     case = cases.Case(dict.fromkeys(case.clauses, Outcome.INCONCLUSIVE), says)
-            self._account(item, case)
+            self._account(case)
             for each in reports:
                 item.ihook.pytest_runtest_logreport(report=each)
             item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -250,7 +258,7 @@ class Run:
         _colour(reports, case)
         return case, reports
 
-    def _account(self, item: pytest.Item, case: cases.Case) -> None:
+    def _account(self, case: cases.Case) -> None:
         self.in_a_row = self.in_a_row + 1 if case.driver_trouble else 0
         if case.blames is not None:
             self.messages[case.blames].append(case.says)
@@ -364,7 +372,9 @@ class Run:
         """Say the verdict where pytest itself is the front end."""
         if self.trouble:
             terminalreporter.write_line(f"error: {self.trouble}")
-        terminalreporter.write_line(f"ampy-conform: exit {int(self.code)} ({self.code.name.lower()})")
+        terminalreporter.write_line(
+            f"ampy-conform: exit {int(self.code)} ({self.code.name.lower()})"
+        )
 
 
 def _title(item: pytest.Item) -> str:

@@ -67,7 +67,10 @@ def clauses(
         elif each.id in known_cases:
             outcome, reason = Outcome.NOT_SELECTED, ""
         else:
-            outcome, reason = Outcome.NOT_VERIFIED, each.reason or "the suite has no test for it yet"
+            outcome, reason = (
+                Outcome.NOT_VERIFIED,
+                each.reason or "the suite has no test for it yet",
+            )
         found.append(ClauseResult(each, outcome, reason, tuple(case for case, _ in rows)))
     return found
 
@@ -127,9 +130,7 @@ def _verdict(
 ) -> str:
     mine = [name for name in contract.profiles if name in claimed]
     others = [
-        name
-        for name, each in contract.profiles.items()
-        if name not in claimed and each.claimable
+        name for name, each in contract.profiles.items() if name not in claimed and each.claimable
     ]
     scope = f"{', '.join(mine)}; not claimed: {', '.join(others) or 'none'}"
     if code is Exit.CONFORMANT:

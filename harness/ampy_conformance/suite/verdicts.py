@@ -7,14 +7,16 @@ raises is a fault of the suite and becomes `error`, never a verdict.
 from __future__ import annotations
 
 
-class Verdict(Exception):  # noqa: N818 (a verdict, not an error)
+class Verdict(Exception):
     """The end of a case before its last line."""
 
 
 class ClauseFailed(Verdict):
     """Proof that `clause` is broken."""
 
-    def __init__(self, clause: str, says: str, expected: object = None, seen: object = None) -> None:
+    def __init__(
+        self, clause: str, says: str, expected: object = None, seen: object = None
+    ) -> None:
         super().__init__(f"{clause}: {says}")
         self.clause = clause
         self.says = says

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ampy_conformance.broker import Broker, Lane, Observer, WireRecord
-    from ampy_conformance.contract.lint import Finding
+    from ampy_conformance.contract.findings import Finding
     from ampy_conformance.contract.samples import Sample
     from ampy_conformance.history import Recorder
     from ampy_conformance.suite.bus import Published
@@ -113,7 +113,8 @@ class WireSide(Judging):
 
         `headers` override or add, `drop` removes, `payload` replaces the bytes on the wire.
         """
-        envelope = samples.envelope(self.session.contract, sample, **headers)
+        more: dict[str, Any] = headers
+        envelope = samples.envelope(self.session.contract, sample, **more)
         kept = {name: value for name, value in envelope.headers.items() if name not in drop}
         body = (envelope.payload or b"") if payload is None else payload
         return self.inject_raw(envelope.topic, kept, body)
@@ -247,4 +248,4 @@ def body_digest(record: WireRecord) -> str | None:
 def is_dead(record: WireRecord) -> bool:
     """Tell whether a record is on a topic of the dlq domain, in whatever form (A-05)."""
     tokens = record.topic.split(".")
-    return len(tokens) > 2 and tokens[2] == "dlq"  # noqa: PLR2004
+    return len(tokens) > 2 and tokens[2] == "dlq"
