@@ -124,9 +124,11 @@ def command(
             process.wait()
         finally:
             _process.end(process)
-        whole = _read(target, log, process.returncode)
+        whole = _read(target, log)
     if junit_path is not None:
         junit_path.write_bytes(junit.render(whole))
+    if whole.end["exit"] == UsageError.exit_code:
+        raise UsageError(whole.end["trouble"])
     if as_json:
         click.echo(json.dumps(whole.end))
     else:
@@ -134,12 +136,12 @@ def command(
     return int(whole.end["exit"])
 
 
-def _read(path: Path, log: Path, code: int) -> lines.Report:
+def _read(path: Path, log: Path) -> lines.Report:
     """Read the report; where the suite could not write one, say why it ended."""
     output = log.read_text("utf-8", "replace").strip().splitlines()
-    if code == 2:
-        said = [each.removeprefix("ERROR: ") for each in output if each.startswith("ERROR: ")]
-        raise UsageError(said[0] if said else "\n".join(output[-LAST_LINES:]))
+    said = [each.removeprefix("ERROR: ") for each in output if each.startswith("ERROR: ")]
+    if said and not path.exists():  # pytest refused its options, in our words
+        raise UsageError(said[0])
     try:
         return lines.read(path)
     except ConformError as error:
@@ -157,7 +159,8 @@ def _watch(path: Path, process: subprocess.Popen[bytes], *, quiet: bool, verbose
         TimeElapsedColumn(),
         TextColumn("[dim]{task.fields[now]}[/]"),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         task = progress.add_task("connecting", total=None, now="")
         for line in follow.lines(path, process):
             if line is not None:

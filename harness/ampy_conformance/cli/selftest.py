@@ -61,13 +61,15 @@ def command(
         return 0
     seed = secrets.randbelow(2**31) if seed is None else seed
     began = time.monotonic()
+    console = Console(stderr=True, quiet=as_json)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True, quiet=as_json),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     ) as progress:
         task = progress.add_task("planted bugs", total=len(wanted) + len(others))
 

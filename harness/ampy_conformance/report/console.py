@@ -48,8 +48,9 @@ def show(report: Report, console: Console, path: Path | None = None) -> None:
                 console.print(_failure(report, each))
         else:
             _brief(console, outcome, cases)
-    console.print(_profiles(report))
-    _others(report, console)
+    if report.cases:
+        console.print(_profiles(report))
+        _others(report, console)
     style = {0: "bold green", 1: "bold red"}.get(report.end["exit"], "bold yellow")
     who = report.run["driver"]
     name = who.get("name", who["connectable"])
@@ -110,24 +111,33 @@ def _brief(console: Console, outcome: str, cases: list[Line]) -> None:
         tail = (
             f" [dim](and {more} more)[/]" if told[each["says"]] == SAME_REASON and more > 0 else ""
         )
-        clauses = " ".join(each["clauses"])
-        console.print(f"[{style}]{outcome:<12}[/] {clauses}: {escape(each['says'])}{tail}")
+        # What a check says begins with its clause; everything else is of all the case's clauses.
+        clauses = "" if each["blames"] else f"{' '.join(each['clauses'])}: "
+        console.print(f"[{style}]{outcome:<12}[/] {clauses}{escape(each['says'])}{tail}")
 
 
 def _profiles(report: Report) -> Table:
-    table = Table(title=None, box=None, pad_edge=False, header_style="dim")
-    table.add_column("profile")
-    table.add_column("MUST passed / judged / all", justify="right")
-    for name in (*COLUMNS, "not verified"):
-        table.add_column(name, justify="right")
-    for name, profile in report.end["profiles"].items():
-        counts = Counter(
+    """Return a table of the profiles: the claimed ones, and what became of their clauses.
+
+    Only outcomes that occur have a column, so that it fits a terminal of 80 columns.
+    """
+    counts = {
+        name: Counter(
             each["outcome"] for each in report.clauses.values() if each["profile"] == name
         )
-        cells: list[Any] = [f"{name}" if profile["claimed"] else f"[dim]{name}[/]"]
-        cells.append(f"{profile['must_passed']} / {profile['must_judged']} / {profile['must']}")
-        cells += [_cell(each, counts[each]) for each in (*COLUMNS, "not verified")]
-        table.add_row(*cells)
+        for name in report.end["profiles"]
+    }
+    claimed = [name for name, each in report.end["profiles"].items() if each["claimed"]]
+    shown = [each for each in COLUMNS if any(counts[name][each] for name in claimed)]
+    table = Table(title=None, box=None, pad_edge=False, header_style="dim")
+    table.add_column("profile", no_wrap=True)
+    table.add_column("MUST passed", justify="right", no_wrap=True)
+    for name in shown:
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in claimed:
+        profile = report.end["profiles"][name]
+        cells: list[Any] = [name, f"{profile['must_passed']} of {profile['must']}"]
+        table.add_row(*cells, *(_cell(each, counts[name][each]) for each in shown))
     return table
 
 
@@ -140,6 +150,5 @@ def _cell(outcome: str, count: int) -> str:
 
 def _others(report: Report, console: Console) -> None:
     counts = report.end["counts"]
-    rest = [f"{counts[name]} {name}" for name in ("attested", "not selected") if counts.get(name)]
-    if rest:
-        console.print(f"[dim]besides: {', '.join(rest)} of {len(report.clauses)} clauses[/]")
+    told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    console.print(f"[dim]all {len(report.clauses)} clauses: {told}[/]")

@@ -95,6 +95,7 @@ class Run:
         self.writer = lines.Writer(Path(report)) if report else None
         self.session: Session | None = None
         self.trouble: str | None = None
+        self.misused = False
         self.claimed: set[str] = set()
         self.judged: dict[str, list[tuple[str, Outcome]]] = defaultdict(list)
         self.messages: dict[str, list[str]] = defaultdict(list)
@@ -165,12 +166,16 @@ class Run:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Connect to the binding and start its broker before the first case."""
-        if session.testsfailed or not session.items or self.config.option.collectonly:
+        if session.testsfailed or self.config.option.collectonly:
             return None
+        if not session.items:
+            self._head(session)
+            return True
         try:
             self.session = Session(self.contract, self.options)
         except ConformError as error:
             self.trouble = str(error)
+            self.misused = isinstance(error, UsageError)
             self._head(session)
             return True
         self.claimed = {"core", *self.session.hello.profiles} & set(self.contract.profiles)
@@ -362,6 +367,7 @@ class Run:
             ),
             strict=self.strict,
             trouble=self.trouble,
+            misused=self.misused,
         )
         self.code = Exit(end["exit"])
         if self.writer is not None:

@@ -84,8 +84,12 @@ def end(
     stale: Sequence[str],
     strict: bool,
     trouble: str | None,
+    misused: bool = False,
 ) -> dict[str, Any]:
-    """Return the fields of the last line: verdict, exit code, counts, profiles."""
+    """Return the fields of the last line: verdict, exit code, counts, profiles.
+
+    `trouble` is what broke the run, `misused` says that the user's request was the cause.
+    """
     ran = sum(len(each.cases) for each in results if each.outcome in RAN)
     code = exit_code(
         ((each.clause.level, each.outcome) for each in results),
@@ -94,6 +98,7 @@ def end(
         strict=strict,
         broken=trouble is not None,
     )
+    code = Exit.USAGE if misused else code
     profiles = {name: _profile(name, results, claimed) for name in contract.profiles}
     return {
         "verdict": _verdict(code, contract, claimed, selected=selected, trouble=trouble),
@@ -137,6 +142,7 @@ def _verdict(
         return "what was selected passed" if selected else f"conformant: {scope}"
     words = {
         Exit.NOT_CONFORMANT: f"not conformant: {scope}",
+        Exit.USAGE: f"no verdict: {trouble}",
         Exit.HARNESS: f"no verdict: {trouble or 'the harness, the broker or the driver failed'}",
         Exit.NOTHING: "no verdict: nothing ran",
         Exit.STALE: "no verdict: known failures are stale",
