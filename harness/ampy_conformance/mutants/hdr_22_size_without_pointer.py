@@ -1,0 +1,31 @@
+"""Writes the size of a pointer and no pointer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ampy_conformance.bindings.builder import EnvelopeBuilder, Outgoing
+from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CLAUSE = "HDR-22"
+SAYS = "records on the wire break it"
+
+
+class Builder(EnvelopeBuilder):
+    """Writes the size of a pointer and no pointer."""
+
+    def build(self, record: Mapping[str, Any]) -> Outgoing:
+        """Spoil the headers of a finished envelope."""
+        outgoing = super().build(record)
+        headers = outgoing.headers
+        headers["blob_size"] = "12"
+        return outgoing
+
+
+class Driver(Reference):
+    """The reference with this builder."""
+
+    builder = Builder
