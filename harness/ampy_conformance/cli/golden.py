@@ -17,8 +17,8 @@ from ampy_conformance.contract import golden, golden_files, schemas
 @click.group(
     epilog="""\b
 golden/<domain>/     valid envelopes, at least three for each domain
-golden/invalid/      one fault each, refused for exactly the clause in the file's name
-golden/warned/       one deviation each that is tolerated with a warning
+faulty/invalid/      one fault each, refused for exactly the clause in the file's name
+faulty/warned/       one deviation each that is tolerated with a warning
 \b
 Exit codes: 0 current and judged right, 1 not, 2 usage."""
 )
@@ -28,17 +28,15 @@ def command() -> None:
 
 @command.command()
 @click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
-@click.option(
-    "--to", type=click.Path(path_type=Path), help="Write golden/ and schemas/ below this."
-)
+@click.option("--to", type=click.Path(path_type=Path), help="Write below this folder instead.")
 def build(spec: Path | None, to: Path | None) -> int:
-    """Write golden/ and the schemas that are made from the spec."""
+    """Write golden/, faulty/ and the schemas that are made from the spec."""
     contract = contracts.load(spec)
     if to is not None and not to.is_dir():
         raise UsageError(f"{to} is not a folder; create it first")
-    target = to / "golden" if to else room("golden")
+    target = to or room("golden").parent
     names = golden_files.write(contract, target)
-    written = schemas.write(contract, to / "schemas" if to else room("schemas"))
+    written = schemas.write(contract, target / "schemas")
     click.echo(f"{len(names)} envelopes below {target}, {len(written)} schemas")
     return 0
 
@@ -47,13 +45,12 @@ def build(spec: Path | None, to: Path | None) -> int:
 @click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def check(spec: Path | None, as_json: bool) -> int:
-    """Prove that golden/ is current, and that every envelope is judged as it has to be."""
+    """Prove that golden/ and faulty/ are current, and that every envelope is judged as it has to be."""
     contract = contracts.load(spec)
-    wrong = golden_files.problems(contract, room("golden"))
-    counts = Counter(each.expects for each in golden.build(contract))
-    domains = {
-        each.name.partition("/")[0] for each in golden.build(contract) if each.expects == "valid"
-    }
+    wanted = golden.build(contract)
+    wrong = golden_files.problems(contract, room("golden").parent, wanted)
+    counts = Counter(each.expects for each in wanted)
+    domains = {each.name.split("/")[1] for each in wanted if each.expects == "valid"}
     if as_json:
         click.echo(json.dumps({"counts": counts, "domains": len(domains), "problems": wrong}))
     else:

@@ -1,4 +1,4 @@
-"""Golden envelopes: every valid case of `spec/golden`, and the same with one fault each.
+"""Golden envelopes: every valid case of `spec/golden`; and beside them the faulty ones.
 
 All of it follows from the spec: no clock, no randomness. Files are compared by content, and a
 gzip payload by what it unpacks to, because another zlib compresses to other bytes.
@@ -33,9 +33,11 @@ LONG_LIST = 3
 
 @dataclass(frozen=True)
 class Golden:
-    """One golden envelope: its name below `golden/`, and the clause that it breaks, if any.
+    """One envelope: the path of its file without suffix, and the clause that it breaks, if any.
 
     `expects` is "valid", "invalid" (refused for exactly `clause`) or "warned" (one warning).
+    The first are in `golden/<domain>/`, the others in `faulty/invalid/` and `faulty/warned/`, so
+    that `validate golden` has nothing to find.
     """
 
     name: str
@@ -110,7 +112,7 @@ def valid(contract: Contract) -> Iterator[Golden]:
         if not domain.payloads:
             continue
         for case in recipes.recipe(contract, name).cases.values():
-            each = Golden(f"{name}/{case.name}", case.title, _envelope(contract, name, case))
+            each = Golden(f"golden/{name}/{case.name}", case.title, _envelope(contract, name, case))
             made[each.name] = each
             yield each
     path = contract.root / "golden" / f"{DEAD}.yaml"
@@ -163,12 +165,12 @@ def _dead(
     facts: Mapping[str, Any],
     router: Mapping[str, str],
 ) -> Golden:
-    original = made[f"{facts['of']}/{facts.get('case', 'typical')}"].envelope
+    original = made[f"golden/{facts['of']}/{facts.get('case', 'typical')}"].envelope
     if "payload_b64" in facts:
         original = _with_payload(original, facts["payload_b64"])
     more: dict[str, Any] = {**router, **facts.get("headers", {})}
     letter = samples.dead_letter(contract, original, facts["reason"], **more)
-    return Golden(f"{DEAD}/{name}", facts["title"], letter)
+    return Golden(f"golden/{DEAD}/{name}", facts["title"], letter)
 
 
 def _message_id(name: str) -> str:
@@ -190,7 +192,7 @@ def _faulty(
     fault: Fault = registry.build(Fault, f"faults.yaml: {data.get('name')}", data)
     if fault.clause not in contract.clauses:
         raise SpecError(f"faults.yaml: {fault.name}: there is no clause {fault.clause!r}")
-    base = f"{fault.of}/{fault.case}"
+    base = f"golden/{fault.of}/{fault.case}"
     if base not in known:
         raise SpecError(f"faults.yaml: {fault.name}: there is no golden envelope {base!r}")
     envelope = known[base].envelope
@@ -198,7 +200,7 @@ def _faulty(
         case = recipes.recipe(contract, fault.of).case(fault.case)
         envelope = _envelope(contract, fault.of, case, fault.fields, fault.size)
     envelope = _edited(contract, envelope, fault)
-    name = f"{expects}/{fault.clause}-{fault.name}"
+    name = f"faulty/{expects}/{fault.clause}-{fault.name}"
     return Golden(name, fault.title, envelope, expects, fault.clause)
 
 

@@ -1,4 +1,4 @@
-"""The files below `golden/`: written from the spec, compared with it, judged."""
+"""The files below `golden/` and `faulty/`: written from the spec, compared with it, judged."""
 
 from __future__ import annotations
 
@@ -16,52 +16,55 @@ if TYPE_CHECKING:
     from ampy_conformance.contract.golden import Golden
     from ampy_conformance.contract.model import Contract
 
+ROOMS = ("golden", "faulty")
 REMEDY = "run `ampy-conform golden build`"
 SEVERITY = {"invalid": "fail", "warned": "warn"}
 
 
-def write(contract: Contract, folder: Path) -> list[str]:
-    """Write all golden envelopes below `folder`, remove what is no longer made; return names.
+def write(contract: Contract, root: Path) -> list[str]:
+    """Write all golden envelopes below `root`, remove what is no longer made; return names.
 
     A file that is current stays as it is: a newer zlib does not rewrite what it unpacks alike.
     """
     wanted = golden.build(contract)
     for each in wanted:
-        path = folder / f"{each.name}.json"
+        path = root / f"{each.name}.json"
         if _difference(contract, each, path) is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(each.text(contract), "utf-8")
-    for path in _unexpected(wanted, folder):
+    for path in _unexpected(wanted, root):
         path.unlink()
     return [each.name for each in wanted]
 
 
-def problems(contract: Contract, folder: Path) -> list[str]:
-    """Return what is wrong with the files in `folder`, one sentence each; empty: all is well."""
-    wanted = golden.build(contract)
-    if not folder.is_dir():
-        return [f"there is no folder {folder}; {REMEDY}"]
+def problems(contract: Contract, root: Path, wanted: list[Golden] | None = None) -> list[str]:
+    """Return what is wrong with the files below `root`, one sentence each; empty: all is well.
+
+    Pass what `golden.build` returned, or it is built again.
+    """
+    wanted = golden.build(contract) if wanted is None else wanted
     found = []
     for each in wanted:
-        path = folder / f"{each.name}.json"
+        path = root / f"{each.name}.json"
         difference = _difference(contract, each, path)
         if difference is not None:
-            found.append(f"golden/{each.name}.json {difference}; {REMEDY}")
+            found.append(f"{each.name}.json {difference}; {REMEDY}")
     found += [
-        f"golden/{path.relative_to(folder).as_posix()} is made by no case of the spec; {REMEDY}"
-        for path in _unexpected(wanted, folder)
+        f"{path.relative_to(root).as_posix()} is made by no case of the spec; {REMEDY}"
+        for path in _unexpected(wanted, root)
     ]
     linter = Linter(contract)
-    found += [problem for each in wanted if (problem := _misjudged(linter, each, folder))]
+    found += [problem for each in wanted if (problem := _misjudged(linter, each, root))]
     return found
 
 
-def _unexpected(wanted: list[Golden], folder: Path) -> list[Path]:
+def _unexpected(wanted: list[Golden], root: Path) -> list[Path]:
     names = {f"{each.name}.json" for each in wanted}
     return [
         path
-        for path in sorted(folder.rglob("*.json"))
-        if path.relative_to(folder).as_posix() not in names
+        for room in ROOMS
+        for path in sorted((root / room).rglob("*.json"))
+        if path.relative_to(root).as_posix() not in names
     ]
 
 
@@ -98,17 +101,17 @@ def _comparable(data: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "headers": headers, "payload_b64": body}
 
 
-def _misjudged(linter: Linter, each: Golden, folder: Path) -> str | None:
+def _misjudged(linter: Linter, each: Golden, root: Path) -> str | None:
     try:
-        text = (folder / f"{each.name}.json").read_text("utf-8")
+        text = (root / f"{each.name}.json").read_text("utf-8")
         envelope = from_json(json.loads(text))
     except (OSError, ValueError) as error:
         is_envelope = isinstance(error, EnvelopeError)
-        return f"golden/{each.name}.json is no envelope: {error}" if is_envelope else None
+        return f"{each.name}.json is no envelope: {error}" if is_envelope else None
     seen = [(finding.clause, finding.severity) for finding in linter.check(envelope)]
     wanted = [] if each.expects == "valid" else [(each.clause, SEVERITY[each.expects])]
     if seen == wanted:
         return None
     said = ", ".join(f"{clause} ({severity})" for clause, severity in seen) or "nothing"
     expected = ", ".join(f"{clause} ({severity})" for clause, severity in wanted) or "nothing"
-    return f"golden/{each.name}.json is judged {said} instead of {expected}"
+    return f"{each.name}.json is judged {said} instead of {expected}"

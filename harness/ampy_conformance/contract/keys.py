@@ -40,6 +40,16 @@ def fill(form: str, parts: Mapping[str, str]) -> str:
         raise MissingPart(f"the key part {error.args[0]!r} is missing") from error
 
 
+@functools.cache
+def shape(form: str) -> re.Pattern[str]:
+    """Return what a key of this template looks like, whatever its parts (A-28)."""
+    pieces = PLACE.split(form)
+    parts = r"[^|\s]+" if "|" in form else r"\S+"
+    return re.compile(
+        "".join(re.escape(each) if n % 2 == 0 else parts for n, each in enumerate(pieces))
+    )
+
+
 def from_parts(contract: Contract, domain: str, parts: Mapping[str, str]) -> str:
     """Return the canonical partition key of a domain for these parts (section 7)."""
     rule = contract.domains[domain].key

@@ -73,6 +73,8 @@ class Linter:
         message = self._payload(envelope, schema, found)
         if message is not None and domain.parts:
             self._entity(topic, domain, schema, message, envelope.headers, found)
+        elif envelope.payload is None and envelope.payload_json is None:
+            self._key_form(domain, envelope.headers.get("partition_key"), found)
         return Examined(tuple(found), topic, schema, message)
 
     # -- topic --------------------------------------------------------------------------
@@ -272,6 +274,16 @@ class Linter:
                     "warn" if known else None,
                 )
             )
+
+    def _key_form(self, domain: Domain, key: str | None, found: list[Finding]) -> None:
+        """Judge the form of a key alone, where no payload tells the entity."""
+        rule = domain.key
+        if rule.unspecified or not key or keys.shape(rule.form).fullmatch(key):
+            return
+        known = any(keys.shape(form).fullmatch(key) for form in rule.tolerated)
+        wanted = rule.form + (f" ({rule.settled_by})" if rule.settled_by else "")
+        severity = "warn" if known else None
+        found.append(finding(self.contract, rule.clause, "partition_key", key, wanted, severity))
 
     def _dedupe(
         self, domain: Domain, row: dict[str, str], headers: Mapping[str, str], found: list[Finding]

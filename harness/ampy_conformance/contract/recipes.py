@@ -161,8 +161,9 @@ def padded(
     Lengths are varints in front of nested fields, so the size is found by narrowing down. Where
     a varint grows by a byte (near 128, 16 KiB, 2 MiB) a size may be out of reach: `SampleError`.
     """
-    low, high = 0, size
-    shortest = 0
+    shortest = len(payload(contract, case, parts, pad="", **more))
+    # What is missing, less what a few longer varints may take.
+    low, high = max(0, size - shortest - 32), max(0, size - shortest)
     while low <= high:
         middle = (low + high) // 2
         data = payload(contract, case, parts, pad=filler[:middle], **more)
