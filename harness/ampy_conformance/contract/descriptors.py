@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ampy_conformance.contract.model import Contract
 
 
+class NoCompiler(UsageError):
+    """The compiler of .proto files is not installed."""
+
+
 def build(contract: Contract) -> bytes:
     """Return the descriptor set, the same bytes for the same sources.
 
@@ -48,7 +52,7 @@ def _own(folder: Path) -> dict[str, descriptor_pb2.FileDescriptorProto]:
     try:
         from grpc_tools import protoc  # noqa: PLC0415 (only a build of the descriptors needs it)
     except ImportError as error:
-        raise UsageError(
+        raise NoCompiler(
             "building descriptors needs grpcio-tools: pip install grpcio-tools"
         ) from error
     wanted = sorted(str(each.relative_to(folder)) for each in folder.rglob("*.proto"))
