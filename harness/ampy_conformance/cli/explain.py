@@ -51,6 +51,9 @@ def command(name: str | None, spec: Path | None, as_json: bool) -> int:
         _ambiguity(contract, contract.ambiguities[wanted], as_json=as_json)
     else:
         known = [*clauses, *groups, *contract.ambiguities]
+        group, _, number = wanted.partition("-")
+        if f"{group}-{number.zfill(2)}" in clauses:  # the usual slip
+            known = [f"{group}-{number.zfill(2)}"]
         near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
         hint = (
             f"; did you mean {', '.join(near)}?" if near else "; `ampy-conform explain` lists all"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TestRef:
+class SuiteRef:
     """A test of the suite and the clauses it names."""
 
     file: str
@@ -40,16 +40,16 @@ class MutantRef:
         return f"py:ampy_conformance.mutants.{self.module}:Driver"
 
 
-def tests(folder: Path) -> dict[str, list[TestRef]]:
+def tests(folder: Path) -> dict[str, list[SuiteRef]]:
     """Return the tests of the suite by clause id."""
-    found: dict[str, list[TestRef]] = defaultdict(list)
+    found: dict[str, list[SuiteRef]] = defaultdict(list)
     for path in sorted(folder.glob("test_*.py")):
         tree = ast.parse(path.read_text("utf-8"), str(path))
         constants = _constants(tree)
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 doc = " ".join((ast.get_docstring(node) or "").split())
-                ref = TestRef(path.name, node.name, node.lineno, doc)
+                ref = SuiteRef(path.name, node.name, node.lineno, doc)
                 for clause in dict.fromkeys(_marked(node, constants)):
                     found[clause].append(ref)
     return dict(found)

@@ -9,18 +9,18 @@ from ampy_conformance.contract import descriptors, golden_files, schemas
 from ampy_conformance.contract.registry import NEED_REASON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from ampy_conformance.contract.model import Contract
-    from ampy_conformance.contract.references import MutantRef, TestRef
+    from ampy_conformance.contract.references import MutantRef, SuiteRef
 
 AMBIGUITY = re.compile(r"\b(A-\d{2})\b")
 
 
 def problems(
     contract: Contract,
-    tests: Mapping[str, list[TestRef]],
+    tests: Mapping[str, list[SuiteRef]],
     mutants: list[MutantRef],
     root: Path,
 ) -> list[str]:
@@ -29,18 +29,18 @@ def problems(
     `root` holds `golden/`, `faulty/` and `schemas/`; `tests` and `mutants` are those of the
     suite, as `references` reads them.
     """
-    checks: tuple[Callable[[], Iterator[str]], ...] = (
-        lambda: _references(contract, tests, mutants),
-        lambda: _verified(contract, tests),
-        lambda: _clauses(contract),
-        lambda: _facts(contract),
-        lambda: _generated(contract, root),
-    )
-    return [each for check in checks for each in check()]
+    found = [
+        *_references(contract, tests, mutants),
+        *_verified(contract, tests),
+        *_clauses(contract),
+    ]
+    dangling = list(_facts(contract))
+    # Nothing can be generated from facts that point nowhere.
+    return [*found, *(dangling or _generated(contract, root))]
 
 
 def _references(
-    contract: Contract, tests: Mapping[str, list[TestRef]], mutants: list[MutantRef]
+    contract: Contract, tests: Mapping[str, list[SuiteRef]], mutants: list[MutantRef]
 ) -> Iterator[str]:
     for clause, refs in tests.items():
         if clause not in contract.clauses:
@@ -53,7 +53,7 @@ def _references(
             yield f"the mutant {each.name} breaks {each.clause}, for which there is no test"
 
 
-def _verified(contract: Contract, tests: Mapping[str, list[TestRef]]) -> Iterator[str]:
+def _verified(contract: Contract, tests: Mapping[str, list[SuiteRef]]) -> Iterator[str]:
     for clause in contract.clauses.values():
         tested = clause.id in tests
         if clause.verified == "suite" and not tested:
