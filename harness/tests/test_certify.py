@@ -19,6 +19,8 @@ import pytest
 from ampy_conformance._layout import room
 from ampy_conformance.report import lines
 
+pytestmark = pytest.mark.slow
+
 MUTANT = "py:ampy_conformance.mutants.hdr_01_random_uuid:Driver"
 PEER = "py:ampy_conformance.mutants.peers:AckEverything"
 
@@ -52,7 +54,7 @@ def test_a_selection_that_passes(tmp_path):
 def test_the_lines_keep_their_schema(tmp_path):
     schema = json.loads((room("schemas") / "report.json").read_text("utf-8"))
     for driver in ("mem", MUTANT, PEER):
-        _, report = certify(tmp_path, driver, "--clause", "HDR-01", "--time-scale", 0.3)
+        _, report = certify(tmp_path, driver, "--clause", "HDR-01", "--time-scale", 0.1)
         for line in (tmp_path / "report.jsonl").read_text("utf-8").splitlines():
             jsonschema.validate(json.loads(line), schema)
         assert report.end["seconds"] > 0
@@ -137,7 +139,7 @@ def test_a_known_failure_excuses_and_a_stale_one_fails(tmp_path):
 
 
 def test_a_peer_that_acknowledges_everything_passes_nothing(tmp_path):
-    done, report = certify(tmp_path, PEER, "--group", "TOP", "--time-scale", 0.3)
+    done, report = certify(tmp_path, PEER, "--group", "TOP", "--time-scale", 0.1)
     assert done.returncode == 1
     passed = [name for name, each in report.clauses.items() if each["outcome"] in ("pass", "warn")]
     assert passed == []

@@ -1,0 +1,199 @@
+"""The consumer's state machine: order, retries, crashes, without a broker and without a clock."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ampy_conformance import contract as contracts
+from ampy_conformance.bindings.admission import Admission
+from ampy_conformance.bindings.consumer import Abandon, Ack, ConsumerCore, Deliver, WriteDead
+from ampy_conformance.bindings.deadletter import DeadLetters
+from ampy_conformance.bindings.records import Record
+from ampy_conformance.bindings.retry import RetryPolicy
+from ampy_conformance.bindings.store import Store
+from ampy_conformance.contract.samples import Samples
+
+CONTRACT = contracts.load()
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Return a function that starts a core on the same state each time."""
+
+    def start(**more) -> ConsumerCore:
+        options = {"credit": 10, "handler_timeout": 5.0, "progress_every": 1000.0, **more}
+        return ConsumerCore(
+            Admission(CONTRACT),
+            Store(str(tmp_path), "group"),
+            RetryPolicy(max_attempts=3, base=0.1),
+            DeadLetters(),
+            random.Random(1),
+            **options,
+        )
+
+    return start
+
+
+SAMPLES = Samples(CONTRACT, seed=6)
+
+
+def record(position, entity=0, **headers):
+    envelope = SAMPLES.envelope(SAMPLES.record("bars", entity=entity), **headers)
+    return Record(str(position), envelope.topic, dict(envelope.headers), envelope.payload)
+
+
+def delivered(actions):
+    return [each.record.position for each in actions if isinstance(each, Deliver)]
+
+
+def acked(actions):
+    return [each.record.position for each in actions if isinstance(each, Ack)]
+
+
+def settle(core, one, verdict, now=0.0):
+    return core.settled(one.delivery, verdict, now)[1]
+
+
+def test_one_record_of_a_key_at_a_time_and_keys_beside_one_another(make):
+    core = make()
+    one, two, other = record(1), record(2), record(3, entity=1)
+    assert delivered(core.arrived(one, 0.0)) == ["1"]
+    assert delivered(core.arrived(two, 0.0)) == []
+    assert delivered(core.arrived(other, 0.0)) == ["3"]
+    actions = settle(core, one, "ack")
+    assert acked(actions) == ["1"]
+    assert delivered(actions) == ["2"]
+
+
+def test_a_failing_head_holds_its_key_and_no_other(make):
+    core = make()
+    one, two, other = record(1), record(2), record(3, entity=1)
+    core.arrived(one, 0.0)
+    core.arrived(two, 0.0)
+    settle(core, one, "fail", 0.0)
+    assert delivered(core.tick(0.01)) == []
+    assert delivered(core.arrived(other, 0.01)) == ["3"]
+    assert delivered(core.tick(10.0)) == ["1"]
+    assert one.attempt == 2
+
+
+def test_after_the_last_attempt_the_dead_letter_comes_before_the_ack(make):
+    core = make()
+    one, two = record(1), record(2)
+    core.arrived(one, 0.0)
+    core.arrived(two, 0.0)
+    now, dead = 0.0, []
+    for _ in range(3):
+        actions = settle(core, one, "fail", now)
+        dead = [each for each in actions if isinstance(each, WriteDead)]
+        assert acked(actions) == []
+        now += 100.0
+        core.tick(now)
+    assert len(dead) == 1
+    assert dead[0].topic == "ampy.dev.dlq.v1.bars"
+    assert {**one.headers}.items() <= dead[0].headers.items()
+    refused = core.dead_written(one, ok=False, now=now)
+    assert acked(refused) == [], "nothing is dropped while the DLQ refuses"
+    again = core.tick(now + 10.0)
+    assert [each.record.position for each in again if isinstance(each, WriteDead)] == ["1"]
+    done = core.dead_written(one, ok=True, now=now + 10.0)
+    assert acked(done) == ["1"]
+    assert delivered(done) == ["2"]
+
+
+def test_what_took_effect_is_not_handled_again_not_even_after_a_restart(make):
+    core = make()
+    one = record(1)
+    core.arrived(one, 0.0)
+    settle(core, one, "ack")
+    upper = {**one.headers, "message_id": one.headers["message_id"].upper()}
+    for again in (core, make()):
+        for headers in (one.headers, upper):
+            actions = again.arrived(Record("9", one.topic, headers, one.payload), 0.0)
+            assert (delivered(actions), acked(actions)) == ([], ["9"])
+
+
+def test_a_failed_attempt_is_no_effect(make):
+    core = make()
+    one = record(1)
+    core.arrived(one, 0.0)
+    settle(core, one, "fail")
+    fresh = make()
+    again = Record("1", one.topic, one.headers, one.payload)
+    assert delivered(fresh.arrived(again, 0.0)) == ["1"]
+    assert again.attempt == 2, "the attempt of the dead process counts"
+
+
+def test_a_record_that_kills_its_worker_is_given_up(make):
+    one = record(1)
+    seen = []
+    for _ in range(6):
+        again = Record("1", one.topic, one.headers, one.payload)
+        actions = make().arrived(again, 0.0)
+        seen.append("delivered" if delivered(actions) else type(actions[0]).__name__)
+    assert seen == ["delivered"] * 3 + ["WriteDead"] * 3
+
+
+def test_a_handler_that_hangs_is_an_attempt(make):
+    core = make()
+    one = record(1)
+    core.arrived(one, 0.0)
+    actions = core.tick(5.0)
+    assert [each.delivery for each in actions if isinstance(each, Abandon)] == [
+        one.delivery or "d1"
+    ]
+    assert core.settled("d1", "ack", 5.1) == (None, []), "a verdict that comes too late"
+    assert delivered(core.tick(60.0)) == ["1"]
+
+
+def test_credit_bounds_what_is_open(make):
+    core = make(credit=2)
+    seen = [delivered(core.arrived(record(n, entity=n), 0.0)) for n in range(4)]
+    assert seen == [["0"], ["1"], [], []]
+    assert delivered(core.grant(1, 0.0)) == ["2"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["ack", "fail", "reject"])), max_size=25)
+)
+def test_effects_of_a_key_keep_their_order_and_nothing_is_lost(tmp_path_factory, plan):
+    """Any mix of verdicts: every record ends once, acknowledged or dead, in order within its key."""
+    core = ConsumerCore(
+        Admission(CONTRACT),
+        Store(str(tmp_path_factory.mktemp("state")), "g"),
+        RetryPolicy(max_attempts=3, base=0.1),
+        DeadLetters(),
+        random.Random(1),
+        credit=100,
+        handler_timeout=1e9,
+        progress_every=1e9,
+    )
+    samples = Samples(CONTRACT, seed=8)
+    todo, ended, now = [], [], 0.0
+    verdicts = {}
+    for position, (entity, verdict) in enumerate(plan):
+        envelope = samples.envelope(samples.record("bars", entity=entity))
+        one = Record(str(position), envelope.topic, dict(envelope.headers), envelope.payload)
+        verdicts[one.position] = verdict
+        todo += core.arrived(one, now)
+    for _ in range(2000):
+        if not todo:
+            now += 50.0
+            todo += core.tick(now)
+            if not todo:
+                break
+        action = todo.pop(0)
+        if isinstance(action, Deliver):
+            todo += core.settled(action.record.delivery, verdicts[action.record.position], now)[1]
+        elif isinstance(action, WriteDead):
+            todo += core.dead_written(action.record, ok=True, now=now)
+        elif isinstance(action, Ack):
+            ended.append(int(action.record.position))
+    assert sorted(ended) == list(range(len(plan)))
+    for entity in range(4):
+        mine = [each for each in ended if plan[each][0] == entity]
+        assert mine == sorted(mine)
