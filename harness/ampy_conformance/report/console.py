@@ -89,6 +89,8 @@ def _failure(report: Report, case: Line) -> Panel:
         rows.add_row("expected", escape(str(case["expected"])))
     if case["seen"] is not None:
         rows.add_row("seen", escape(str(case["seen"])))
+    for each in clause["look"]:
+        rows.add_row("look at", escape(each))
     rows.add_row("case", escape(case["id"]))
     rows.add_row("again", escape(reproduce(report, case)))
     rows.add_row("more", f"ampy-conform explain {clause['id']}")

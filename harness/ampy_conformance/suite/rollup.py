@@ -38,6 +38,7 @@ class ClauseResult:
             "profile": self.clause.profile,
             "section": list(self.clause.section),
             "text": self.clause.text,
+            "look": list(self.clause.look),
             "outcome": self.outcome,
             "reason": self.reason,
             "cases": list(self.cases),
