@@ -28,10 +28,16 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog="""\b
-Exit codes: 0 every mutant was killed by its clause for its reason and every peer ended as it must,
+Exit codes: 0 every mutant was killed by its clause for its reason, every degenerate peer ended as it
+must, and nothing was held against a correct binding;
 1 the suite missed one, 2 usage."""
 )
-@click.option("--mutant", "names", multiple=True, help="Only this mutant or peer (repeatable).")
+@click.option(
+    "--mutant",
+    "names",
+    multiple=True,
+    help="Only this mutant, peer or correct binding (repeatable).",
+)
 @click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
 @click.option("--jobs", type=click.IntRange(1, 32), default=os.cpu_count() or 2, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the kill matrix as JSON.")
@@ -43,9 +49,14 @@ def command(
     as_json: bool,
     only_list: bool,
 ) -> int:
-    """Run planted bugs (mutants) and degenerate peers against the suite, print the kill matrix."""
+    """Prove that the suite can fail, and that it accuses nobody who is right.
+
+    Runs planted bugs (mutants), degenerate peers and the correct reference bindings against the
+    suite, and prints the kill matrix.
+    """
     found = references.mutants(PACKAGE / "mutants")
     known = {each.name for each in found} | {each.name for each in peers.PEERS}
+    known |= set(runner.CORRECT)
     for each in names:
         if each not in known:
             raise UsageError(
@@ -53,6 +64,7 @@ def command(
             )
     wanted = [each for each in found if not names or each.name in names]
     others = [each for each in peers.PEERS if not names or each.name in names]
+    right = [each for each in runner.CORRECT if not names or each in names]
     if only_list:
         for mutant in wanted:
             click.echo(f"{mutant.name:<44} {mutant.clause:<20} {mutant.says}")
@@ -71,21 +83,22 @@ def command(
         transient=True,
         disable=not console.is_terminal,
     ) as progress:
-        task = progress.add_task("planted bugs", total=len(wanted) + len(others))
+        task = progress.add_task("planted bugs", total=len(wanted) + len(others) + len(right))
 
         def done(kill: Kill) -> None:
             progress.advance(task)
             if not kill.killed:
                 progress.console.print(f"[red]missed[/] {kill.name}: {escape(kill.why)}")
 
+        good = runner.correct(right, seed, jobs, done)
         kills = runner.mutants(wanted, seed, jobs, done)
         ended = runner.peers(others, seed, jobs, done)
     if as_json:
-        rows = [dataclasses.asdict(each) for each in (*kills, *ended)]
+        rows = [dataclasses.asdict(each) for each in (*kills, *ended, *good)]
         click.echo(json.dumps({"seed": seed, "kills": rows}))
     else:
-        _show(kills, ended, seed, time.monotonic() - began)
-    return 0 if all(each.killed for each in (*kills, *ended)) else 1
+        _show(kills, [*ended, *good], seed, time.monotonic() - began)
+    return 0 if all(each.killed for each in (*kills, *ended, *good)) else 1
 
 
 def _show(kills: Sequence[Kill], ended: Sequence[Kill], seed: int, seconds: float) -> None:
@@ -101,7 +114,12 @@ def _show(kills: Sequence[Kill], ended: Sequence[Kill], seed: int, seconds: floa
     if kills:
         console.print(table)
     if ended:
-        table = Table(title="Degenerate peers", box=None, header_style="dim", title_justify="left")
+        table = Table(
+            title="Degenerate peers and correct bindings",
+            box=None,
+            header_style="dim",
+            title_justify="left",
+        )
         for name in ("peer", "what it does", "as it must", "outcome", "s"):
             table.add_column(name, overflow="fold")
         for each in ended:
@@ -113,6 +131,6 @@ def _show(kills: Sequence[Kill], ended: Sequence[Kill], seed: int, seconds: floa
     style = "bold green" if score == len(kills) and good == len(ended) else "bold red"
     console.print(
         f"[{style}]killed {score} of {len(kills)} mutants, each by its clause for its reason; "
-        f"{good} of {len(ended)} degenerate peers ended as they must[/] "
+        f"{good} of {len(ended)} peers and correct bindings ended as they must[/] "
         f"[dim]({seconds:.0f} s, seed {seed})[/]"
     )

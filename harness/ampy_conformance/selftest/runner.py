@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from ampy_conformance.selftest.peers import Peer
 
 LIMIT_SECONDS = 300.0
+# Mutants fail many controls, and each costs its whole patience. The correct bindings run with the
+# same scale: were it too short, they would show it.
+TIME_SCALE = 0.5
+# Correct bindings: nothing may be held against them.
+CORRECT = ("mem", "nats")
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,13 @@ def peers(wanted: Sequence[Peer], seed: int, jobs: int, done: Callable[[Kill], N
     return _all([partial(peer, each, seed) for each in wanted], jobs, done)
 
 
+def correct(
+    wanted: Sequence[str], seed: int, jobs: int, done: Callable[[Kill], None]
+) -> list[Kill]:
+    """Run every correct binding against the whole suite: nothing may be held against it."""
+    return _all([partial(reference, each, seed) for each in wanted], jobs, done)
+
+
 def _all(work: Sequence[Callable[[], Kill]], jobs: int, done: Callable[[Kill], None]) -> list[Kill]:
     def run(each: Callable[[], Kill]) -> Kill:
         kill = each()
@@ -65,7 +77,7 @@ def mutant(ref: MutantRef, seed: int) -> Kill:
     group = ref.clause.partition("-")[0]
     began = time.monotonic()
     try:
-        report = _certify(ref.connectable, seed, groups=(group,))
+        report = _certify(ref.connectable, seed, groups=(group,), time_scale=TIME_SCALE)
     except ConformError as error:
         return Kill(
             ref.name, ref.clause, killed=False, why=str(error), seconds=time.monotonic() - began
@@ -106,6 +118,21 @@ def peer(each: Peer, seed: int) -> Kill:
         problems.append(f"was not failed for {', '.join(missing)}")
     why = "; ".join(problems) or f"exit {code}, {len(passed)} clauses passed"
     return Kill(each.name, each.what, not problems, why, seconds, _hit(report))
+
+
+def reference(name: str, seed: int) -> Kill:
+    """Judge the suite by a correct binding: it must be conformant, without a single failure."""
+    began = time.monotonic()
+    try:
+        report = _certify(name, seed, time_scale=TIME_SCALE)
+    except ConformError as error:
+        return Kill(name, "", killed=False, why=str(error), seconds=time.monotonic() - began)
+    seconds = time.monotonic() - began
+    code, hit = report.end["exit"], _hit(report)
+    why = f"exit {code}, {report.end['counts'].get('pass', 0)} clauses passed"
+    if hit:
+        why += f"; held against it: {', '.join(hit)}"
+    return Kill(name, "a correct binding", not code and not hit, why, seconds, hit)
 
 
 def _hit(report: Report) -> dict[str, str]:
