@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ampy_conformance import broker
+from ampy_conformance import broker, contract
 from ampy_conformance._errors import HarnessError, UsageError
 from ampy_conformance.broker import nats_message, nats_server, streams, subjects
 from ampy_conformance.broker.facts import BrokerError, ConsumerState, WireRecord, redact
@@ -56,7 +56,7 @@ def test_no_record_goes_to_a_pattern_or_a_broken_subject(subject: str) -> None:
 
 
 def test_each_domain_but_the_dead_one_is_in_the_main_stream() -> None:
-    made = streams.of_contract(DOMAINS, "ampy", "dlq")
+    made = streams.of_contract(DOMAINS, contract.load().nats)
 
     assert made.patterns == {
         "AMPY": ["ampy.*.bars.>", "ampy.*.orders.>", "ampy.*.control.>"],

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.lark import from_lark
 
 from ampy_conformance import contract as contracts
 from ampy_conformance.contract import topics
@@ -19,16 +20,16 @@ TOKEN = st.text(
 )
 
 
-def build(env, domain, major, rest):
-    return ".".join(["ampy", env, domain, f"v{major}", *rest])
-
-
-VALID = st.builds(
-    build,
-    st.sampled_from(CONTRACT.envs),
-    st.sampled_from(sorted(CONTRACT.domains)),
-    st.integers(1, 40),
-    st.lists(TOKEN, min_size=1, max_size=4),
+# Made from the grammar itself; terminals are given where they look ahead.
+VALID = from_lark(
+    topics.grammar(CONTRACT),
+    start="topic",
+    explicit={
+        "ENV": st.sampled_from(CONTRACT.envs),
+        "DOMAIN": st.sampled_from(sorted(CONTRACT.domains)),
+        "VERSION": st.integers(1, 40).map("v{}".format),
+        "TOKEN": TOKEN,
+    },
 )
 
 

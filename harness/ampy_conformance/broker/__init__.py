@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ampy_conformance import contract as contracts
 from ampy_conformance._errors import UsageError
 from ampy_conformance.broker.base import Broker, Lane, Observer
 from ampy_conformance.broker.facts import (
@@ -20,7 +21,7 @@ from ampy_conformance.broker.reading import read_only
 from ampy_conformance.broker.streams import of_contract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 __all__ = [
@@ -45,17 +46,16 @@ def provision(
     dedicated: bool = False,
     directory: Path | None = None,
     lanes: int = ACCOUNTS,
-    prefix: str = "ampy",
-    dead: str = "dlq",
+    mapping: Mapping[str, Any] | None = None,
 ) -> Broker:
     """Start a broker of this kind ("nats", "memory"), or take the user's at `url`.
 
-    `domains` are the contract's, `prefix` the first token of its topics, `dead` the domain of
-    dead letters. `lanes` is how many are made ready at once; more are added when needed.
+    `domains` are the contract's, `mapping` its `nats` data (default: the packaged contract's),
+    which names the streams. `lanes` is how many are made ready at once; more are added when needed.
     A user's broker is only taken when it is `dedicated` to tests: its streams are made anew.
     BrokerError (nobody answers, no JetStream, no server program) or UsageError, one sentence.
     """
-    streams = of_contract(domains, prefix, dead)
+    streams = of_contract(domains, mapping or contracts.load().nats)
     if kind == "nats":
         if url is not None:
             return UserNats(streams, url, dedicated=dedicated)

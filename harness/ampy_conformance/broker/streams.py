@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -17,15 +17,15 @@ class Streams:
     patterns: dict[str, list[str]]
 
 
-def of_contract(domains: Iterable[str], prefix: str, dead: str) -> Streams:
-    """Return the streams for topics `{prefix}.{env}.{domain}.>`; `dead` is the DLQ's domain.
+def of_contract(domains: Iterable[str], mapping: Mapping[str, Any]) -> Streams:
+    """Return the streams that take the topics of these domains, as `spec/nats.yaml` names them.
 
     The DLQ stream takes whatever begins like a dead letter: also forms that the contract
     forbids have to be stored to be judged (A-05).
     """
-    main, graves = prefix.upper(), f"{prefix.upper()}_{dead.upper()}"
-    live = [f"{prefix}.*.{each}.>" for each in domains if each != dead]
+    live, dead = mapping["streams"]["live"], mapping["streams"]["dead"]
+    subjects = [live["subjects"].format(domain=each) for each in domains if each != dead["domain"]]
     return Streams(
-        names={"stream": main, "dlq_stream": graves},
-        patterns={main: live, graves: [f"{prefix}.*.{dead}.>"]},
+        names={"stream": live["name"], "dlq_stream": dead["name"]},
+        patterns={live["name"]: subjects, dead["name"]: [dead["subjects"]]},
     )

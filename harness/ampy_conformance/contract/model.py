@@ -110,3 +110,4 @@ class Contract:
     headers: tuple[Header, ...]
     qos: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    nats: Mapping[str, Any]

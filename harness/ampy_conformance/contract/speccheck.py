@@ -103,6 +103,7 @@ def _facts(contract: Contract) -> Iterator[str]:
         yield from _known(
             f"metrics.yaml: {metric['name']}", "clause", [metric["clause"]], contract.clauses
         )
+    yield from _known("nats.yaml", "clause", contract.nats["clauses"], contract.clauses)
     for each in contract.ambiguities.values():
         yield from _known(
             f"ambiguities.yaml: {each.id}",
