@@ -161,6 +161,14 @@ class WireSide(Judging):
         """Return everything on any subject, stored or not, that carries this sample's body."""
         return [each for each in self.wire.tap() if body_digest(each) == sample.digest]
 
+    def passed_by(self, sample: Sample, patience: float = 6.0) -> bool:
+        """Wait until this sample's body was seen on any subject.
+
+        The tap has the order of the broker: what was published before has been seen as well.
+        """
+        found = self.wire.wait_for(self.about(sample), self.patience(patience), where="tap")
+        return found is not None
+
     def lint(self, records: Iterable[WireRecord]) -> dict[str, list[Finding]]:
         """Return what the contract says against these records, by clause."""
         contract = self.session.contract
