@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ MARKS = {
     "not claimed": "[dim]not claimed[/]",
 }
 LAST_LINES = 12
+# Cases that fail for one and the same reason are told this often while the run goes on.
+SAME_REASON = 3
 
 
 @click.command(
@@ -65,6 +68,11 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
 )
 @click.option("--report", type=click.Path(path_type=Path), help="Keep the JSON Lines report here.")
 @click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    help="Keep the event history of every case here (JSON Lines); `ampy-conform check` judges it.",
+)
+@click.option(
     "--junit", "junit_path", type=click.Path(path_type=Path), help="Write JUnit XML here."
 )
 @click.option(
@@ -88,6 +96,7 @@ def command(
     spec: Path | None,
     time_scale: float,
     report: Path | None,
+    history: Path | None,
     junit_path: Path | None,
     as_json: bool,
     verbose: bool,
@@ -96,7 +105,7 @@ def command(
 
     DRIVER is a name (nats, mem), exec:COMMAND, py:package.module:Class or tcp:HOST:PORT.
     """
-    for path in (report, junit_path):
+    for path in (report, history, junit_path):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"the folder of {path} does not exist; create it first")
     with tempfile.TemporaryDirectory(prefix="ampy-conform-run-") as scratch:
@@ -115,6 +124,7 @@ def command(
             groups=groups,
             profiles=profiles,
             case=case,
+            history=history,
         )
         log = Path(scratch) / "pytest.log"
         target.unlink(missing_ok=True)
@@ -162,12 +172,15 @@ def _watch(path: Path, process: subprocess.Popen[bytes], *, quiet: bool, verbose
     hidden = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         task = progress.add_task("connecting", total=None, now="")
+        told: Counter[str] = Counter()
         for line in follow.lines(path, process):
             if line is not None:
-                _step(progress, task, line, verbose=verbose)
+                _step(progress, task, line, told, verbose=verbose)
 
 
-def _step(progress: Progress, task: Any, line: dict[str, Any], *, verbose: bool) -> None:
+def _step(
+    progress: Progress, task: Any, line: dict[str, Any], told: Counter[str], *, verbose: bool
+) -> None:
     kind = line["kind"]
     if kind == "run":
         progress.update(task, total=line["planned"], description="certifying")
@@ -176,7 +189,8 @@ def _step(progress: Progress, task: Any, line: dict[str, Any], *, verbose: bool)
     elif kind == "case":
         progress.advance(task)
         bad = line["outcome"] in ("fail", "error", "inconclusive")
-        if verbose or bad:
+        told[line["says"]] += 1
+        if verbose or (bad and told[line["says"]] <= SAME_REASON):
             name = line["id"].rpartition("::")[2].replace("[", r"\[")
             said = line["says"].replace("[", r"\[")
             clauses = " ".join(line["clauses"])

@@ -6,15 +6,13 @@ the history: a record is known by the SHA-256 of its decoded payload.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from dataclasses import asdict, dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +45,20 @@ class Event:
 
 
 class Recorder:
-    """Numbers events, keeps them in memory and appends them to a file where one is given."""
+    """Numbers events, keeps them in memory, and hands each to `sink` where there is one."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, sink: Callable[[Event], None] | None = None) -> None:
         self._lock = threading.Lock()
         self._events: list[Event] = []
-        self._stream: IO[str] | None = path.open("w", encoding="utf-8") if path else None
+        self._sink = sink
 
     def add(self, kind: str, **facts: Any) -> Event:
         """Record one event of `kind` now."""
         with self._lock:
             event = Event(seq=len(self._events), t_ns=time.monotonic_ns(), kind=kind, **facts)
             self._events.append(event)
-            if self._stream is not None:
-                self._stream.write(json.dumps(event.row(), default=str) + "\n")
-                self._stream.flush()
+            if self._sink is not None:
+                self._sink(event)
         return event
 
     def __iter__(self) -> Iterator[Event]:
@@ -70,10 +67,3 @@ class Recorder:
 
     def __len__(self) -> int:
         return len(self._events)
-
-    def close(self) -> None:
-        """Close the file; the events stay readable."""
-        with self._lock:
-            if self._stream is not None:
-                self._stream.close()
-                self._stream = None

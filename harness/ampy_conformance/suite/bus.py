@@ -117,7 +117,9 @@ class Producer:
             results = [{"outcome": outcome, "code": refusal.code}] * len(samples)
         except DriverDied:
             for uid, each in zip(uids, samples, strict=True):
-                self._bus.history.add("info", uid=uid, body_hash=each.digest, topic=each.topic)
+                self._bus.history.add(
+                    "info", uid=uid, producer=self.handle, body_hash=each.digest, topic=each.topic
+                )
             raise
         returned = time.time()
         if len(results) != len(samples):
@@ -142,7 +144,7 @@ class Producer:
                 actor=self._bus.actor,
                 uid=uid,
                 topic=sample.topic,
-                producer=self.name,
+                producer=self.handle,
                 message_id=result.get("message_id"),
                 position=result.get("position"),
                 body_hash=sample.digest,
@@ -160,7 +162,7 @@ class Producer:
             topic=sample.topic,
             key=key,
             dedupe_key=sample.dedupe_key,
-            producer=self.name,
+            producer=self.handle,
             pseq=pseq,
             body_hash=sample.digest,
         )
@@ -281,6 +283,7 @@ class Subscription:
             self.changed.notify_all()
         self._bus.history.add(
             "settled",
+            group=self.group,
             subscription=self.handle,
             delivery=delivery.handle,
             detail={"recorded": delivery.recorded, "ack": delivery.ack},
@@ -388,7 +391,8 @@ class Bus:
             start=start,
             credit=credit,
         )
-        self.history.add("mark", group=group, subscription=handle, detail={"subscribed": pattern})
+        detail = {"subscribed": pattern, "start": start, "credit": credit}
+        self.history.add("mark", group=group, subscription=handle, detail=detail)
         return subscription
 
     def close(self) -> None:

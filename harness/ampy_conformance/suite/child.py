@@ -32,6 +32,7 @@ class Request:
     groups: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
     case: str | None = None
+    history: Path | None = None
     extra: tuple[str, ...] = field(default=())
 
 
@@ -46,6 +47,7 @@ def command(request: Request) -> list[str]:
     options = {
         "--broker-url": request.broker_url,
         "--spec": request.spec,
+        "--history": request.history,
         "--known-failures": request.known_failures,
         "-k": request.case,
     }

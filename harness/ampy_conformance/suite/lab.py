@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from ampy_conformance._errors import ConformError
+from ampy_conformance.broker import BrokerError
 from ampy_conformance.driver import DriverError, DriverRefused
-from ampy_conformance.history import Recorder
 from ampy_conformance.suite import handlers
 from ampy_conformance.suite.bus import Bus, Producer, Published, Subscription
 from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed, NotRun
@@ -56,10 +56,10 @@ class Lab(WireSide):
     hanging_on = staticmethod(handlers.hanging_on)
     tuning = TUNING
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, case: str) -> None:
         super().__init__()
         self.session = session
-        self.history = Recorder()
+        self.history = session.recorder(case)
         self._buses: list[Bus] = []
         self._drivers: list[Driver] = []
 
@@ -240,7 +240,8 @@ class Lab(WireSide):
             with contextlib.suppress(DriverError):
                 driver.kill()
         if self._wire is not None:
+            with contextlib.suppress(BrokerError):
+                self.audit()
             self._wire.close()
         if self._lane is not None:
             self._lane.close()
-        self.history.close()

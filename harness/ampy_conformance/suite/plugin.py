@@ -47,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--dedicated-broker", action="store_true", help="that broker is for tests only")
     group.addoption("--seed", type=int, help="seed of all random choices (default: a new one)")
     group.addoption("--report", help="write the JSON Lines report here")
+    group.addoption("--history", help="write the event history of every case here")
     group.addoption("--spec", help="folder of another contract")
     group.addoption("--known-failures", help="YAML file of accepted failures")
     group.addoption("--time-scale", type=float, default=1.0, help="stretch all waiting times")
@@ -82,6 +83,7 @@ class Run:
             broker_url=option("--broker-url"),
             dedicated_broker=option("--dedicated-broker"),
             time_scale=option("--time-scale"),
+            history=Path(option("--history")) if option("--history") else None,
         )
         path = option("--known-failures")
         self.known = known.load(Path(path), self.contract.clauses) if path else ()
@@ -288,7 +290,7 @@ class Run:
     def lab(self, request: pytest.FixtureRequest) -> Iterator[Lab]:
         """One test's workplace, isolated from every other."""
         assert self.session is not None
-        lab = Lab(self.session)
+        lab = Lab(self.session, request.node.nodeid)
         request.node.stash[LAB] = lab
         yield lab
         lab.close()
@@ -301,7 +303,7 @@ class Run:
 
         def make() -> Lab:
             assert self.session is not None
-            labs.append(Lab(self.session))
+            labs.append(Lab(self.session, f"shared-{len(labs) + 1}"))
             return labs[-1]
 
         yield make

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from ampy_conformance import broker as brokers
 from ampy_conformance import driver as drivers
+from ampy_conformance import history as histories
 from ampy_conformance.contract.samples import Samples
+from ampy_conformance.history import Recorder
 from ampy_conformance.suite.bus import Handles
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class Options:
     broker_url: str | None = None
     dedicated_broker: bool = False
     time_scale: float = 1.0
+    history: Path | None = None
 
 
 class Session:
@@ -48,6 +51,7 @@ class Session:
         self._states = 0
         self._pooled: Driver | None = None
         self.broker: Broker | None = None
+        self.history: histories.Writer | None = None
         try:
             self._pooled, self.hello = self._connect()
             self.clock = self._pooled.check_clock()
@@ -59,9 +63,22 @@ class Session:
                 dedicated=options.dedicated_broker,
                 directory=self.directory,
             )
+            if options.history is not None:
+                self.history = histories.Writer(
+                    options.history,
+                    driver=self.hello.facts(),
+                    broker=self.broker.facts(),
+                    contract=contract.digest,
+                    seed=options.seed,
+                )
         except BaseException:
             self.close()
             raise
+
+    def recorder(self, case: str) -> Recorder:
+        """Return the recorder of one case; what it records is written while the case runs."""
+        writer = self.history
+        return Recorder(None if writer is None else lambda event: writer.add(case, event))
 
     def _connect(self) -> tuple[Driver, Hello]:
         driver = drivers.connect(self.options.driver, time_scale=self.options.time_scale)
@@ -111,4 +128,6 @@ class Session:
             self._drop()
         if self.broker is not None:
             self.broker.stop()
+        if self.history is not None:
+            self.history.end()
         shutil.rmtree(self.directory, ignore_errors=True)

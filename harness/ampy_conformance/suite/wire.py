@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ampy_conformance.broker import WireRecord
 from ampy_conformance.contract import encoding, keys, samples, topics
 from ampy_conformance.contract.envelope import Envelope
 from ampy_conformance.contract.lint import Linter
@@ -17,7 +18,7 @@ from ampy_conformance.suite.verdicts import NotClaimed, NotRun
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ampy_conformance.broker import Broker, Lane, Observer, WireRecord
+    from ampy_conformance.broker import Broker, Lane, Observer
     from ampy_conformance.contract.findings import Finding
     from ampy_conformance.contract.samples import Sample
     from ampy_conformance.history import Recorder
@@ -130,8 +131,29 @@ class WireSide(Judging):
             dedupe_key=headers.get("dedupe_key"),
             key=headers.get("partition_key"),
             position=position,
+            body_hash=body_digest(WireRecord(topic, tuple(headers.items()), payload))
+            or hashlib.sha256(payload).hexdigest(),
         )
         return Envelope(topic=topic, headers=dict(headers), payload=payload)
+
+    def audit(self) -> None:
+        """Read everything that is stored, raw and from its start, into the history."""
+        if self.session.history is None:
+            return
+        for each in self.wire.records():
+            headers = hashlib.sha256(repr(sorted(each.headers)).encode()).hexdigest()
+            self.history.add(
+                "dlq" if is_dead(each) else "audit",
+                actor="raw",
+                topic=each.topic,
+                message_id=each.header("message_id"),
+                dedupe_key=each.header("dedupe_key"),
+                key=each.header("partition_key"),
+                position=each.position,
+                body_hash=body_digest(each) or hashlib.sha256(each.payload).hexdigest(),
+                detail={"stream": each.stream, "header_hash": headers},
+            )
+        self.history.add("mark", detail={"audited": True})
 
     # -- reading ------------------------------------------------------------------------
 
