@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from ampy_conformance import contract as contracts
 from ampy_conformance import validation
@@ -22,7 +21,11 @@ if TYPE_CHECKING:
 
     from ampy_conformance.validation import Item, Judged, Summary
 
-MARKS = {"fail": "[bold red]fail[/]", "warn": "[yellow]warn[/]", "info": "[dim]info[/]"}
+COLOURS = {"fail": "bright_red", "unreadable": "bright_red", "warn": "yellow", "info": "cyan"}
+# Findings in a text, unless the user says otherwise; data is never shortened by itself.
+SHOWN = 50
+# A progress line that comes and goes at once would only flicker.
+QUIET_SECONDS = 2.0
 
 
 @click.command(
@@ -35,7 +38,7 @@ Examples:
 A record is a JSON object with topic, headers and payload_b64 (the bytes on the wire), or
 payload_json, or without payload: then all but the payload is judged. A .jsonl file, a JSON
 list, standard input and each stream of a broker are streams: their records are judged together
-too (ids, runs, keys of one entity, times within a key).
+too (ids, runs, keys of one entity, times within a key). Separate files are not, but for --stream.
 \b
 Exit codes: 0 accepted (warnings may stand), 1 refused, 2 usage or an input that is no envelope,
 3 the broker did not answer, 4 there was no record."""
@@ -43,8 +46,20 @@ Exit codes: 0 accepted (warnings may stand), 1 refused, 2 usage or an input that
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--broker", "url", help="Read the records of this NATS server instead (read-only).")
 @click.option("--subject", help="Subject to read there, e.g. 'ampy.prod.>'.")
-@click.option("--max-count", type=click.IntRange(1), default=10_000, show_default=True)
-@click.option("--max-seconds", type=click.FloatRange(0.1), default=60.0, show_default=True)
+@click.option(
+    "--max-count",
+    type=click.IntRange(1),
+    default=10_000,
+    show_default=True,
+    help="Read at most so many records of the broker, the oldest first.",
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(0.1),
+    default=60.0,
+    show_default=True,
+    help="Read the broker for at most so long.",
+)
 @click.option(
     "--stream/--no-stream", "stream", default=None, help="Judge all together, or each alone."
 )
@@ -53,9 +68,7 @@ Exit codes: 0 accepted (warnings may stand), 1 refused, 2 usage or an input that
 @click.option(
     "--max-findings",
     type=click.IntRange(0),
-    default=50,
-    show_default=True,
-    help="Show so many; 0 all.",
+    help=f"Show so many, 0 for all; otherwise {SHOWN} as text, and all as JSON.",
 )
 @click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
 @click.option("--format", "form", type=click.Choice(("text", "json", "jsonl")), default="text")
@@ -69,7 +82,7 @@ def command(
     stream: bool | None,
     lenient: bool,
     strict: bool,
-    max_findings: int,
+    max_findings: int | None,
     spec: Path | None,
     form: str,
     as_json: bool,
@@ -77,10 +90,12 @@ def command(
     """Validate records against the contract: topic, headers, key against payload, payload."""
     contract = contracts.load(spec)
     form = "json" if as_json else form
+    if max_findings is None:
+        max_findings = SHOWN if form == "text" else 0
     items = _counted(_items(paths, url, subject, max_count, max_seconds))
     summary = validation.Summary()
-    show = {"text": _text, "json": _json, "jsonl": _jsonl}[form]
-    show(validation.judge(items, contract, lenient=lenient, stream=stream), summary, max_findings)
+    judged = _summed(validation.judge(items, contract, lenient=lenient, stream=stream), summary)
+    {"text": _text, "json": _json, "jsonl": _jsonl}[form](judged, summary, max_findings)
     return summary.exit_code(strict=strict)
 
 
@@ -106,72 +121,91 @@ def _items(
             yield from validation.files([path])
 
 
+def _summed(judged: Iterable[Judged], summary: Summary) -> Iterator[Judged]:
+    for each in judged:
+        summary.add(each)
+        yield each
+
+
 def _counted(items: Iterable[Item]) -> Iterator[Item]:
     """Show on a terminal how many records were read, once it takes a while."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from items
+        return
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} records"), TimeElapsedColumn())
-    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with progress:
-        task = progress.add_task("", total=None)
+    progress = Progress(
+        *columns,
+        console=console,
+        transient=True,
+        # What goes to a file or a pipe must get there, and not between the lines of progress.
+        redirect_stdout=sys.stdout.isatty(),
+    )
+    task, began, shown = progress.add_task("", total=None), time.monotonic(), False
+    try:
         for number, each in enumerate(items, 1):
             if number % 200 == 0:
                 progress.update(task, completed=number)
+            if not shown and time.monotonic() - began > QUIET_SECONDS:
+                progress.start()
+                shown = True
             yield each
+    finally:
+        if shown:
+            progress.stop()
 
 
 def _text(judged: Iterable[Judged], summary: Summary, limit: int) -> None:
-    console = Console(soft_wrap=True, highlight=False)
     shown = 0
     for each in judged:
-        summary.add(each)
-        for text in _told(each):
+        for grade, says in _told(each):
             shown += 1
             if limit == 0 or shown <= limit:
-                console.print(f"{escape(each.where)}: {text}")
+                click.echo(f"{each.where}: {_coloured(grade)} {says}")
     if 0 < limit < shown:
-        console.print(f"[dim]... and {shown - limit} more; --max-findings shows them[/]")
+        click.echo(f"... and {shown - limit} more; --max-findings 0 shows all")
     if summary.clauses:
-        console.print(_by_clause(summary))
-    counts = ", ".join(f"{count} {name}" for name, count in sorted(summary.verdicts.items()))
-    console.print(f"{summary.records} records: {counts or 'nothing was read'}")
-
-
-def _told(each: Judged) -> Iterator[str]:
-    if each.problem is not None:
-        yield f"[bold red]unreadable[/] {escape(each.problem)}"
-    for finding in each.findings:
-        mark = MARKS[finding.severity]
-        yield f"{mark} {finding.clause} ({finding.level}) {escape(finding.message)}"
-
-
-def _by_clause(summary: Summary) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("clause", "grade", "findings", "first seen at"):
-        table.add_column(name, overflow="fold")
+        click.echo(f"\n{'clause':<22} {'grade':<5} {'findings':>8}  first seen at")
     for (clause, severity), count in sorted(summary.clauses.items()):
-        first = escape(summary.first[clause, severity])
-        table.add_row(clause, MARKS[severity], str(count), first)
-    return table
+        first = summary.first[clause, severity]
+        click.echo(f"{clause:<22} {_coloured(severity, 5)} {count:>8}  {first}")
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(summary.verdicts.items()))
+    noun = "record" if summary.records == 1 else "records"
+    click.echo(f"{summary.records} {noun}: {counts or 'nothing was read'}")
 
 
-def _rows(each: Judged) -> Iterator[dict[str, Any]]:
+def _coloured(grade: str, width: int = 0) -> str:
+    return click.style(f"{grade:<{width}}", fg=COLOURS[grade])
+
+
+def _told(each: Judged) -> Iterator[tuple[str, str]]:
     if each.problem is not None:
-        yield {"kind": "unreadable", "record": each.where, "message": each.problem}
+        yield "unreadable", each.problem
     for finding in each.findings:
-        yield {"kind": "finding", "record": each.where, **finding.row()}
+        yield finding.severity, f"{finding.clause} ({finding.level}) {finding.message}"
+
+
+def _rows(judged: Iterable[Judged], limit: int) -> Iterator[dict[str, Any]]:
+    """Yield what was found as data, at most `limit` rows (0: all), but see all of it."""
+    shown = 0
+    for each in judged:
+        rows: list[dict[str, Any]] = [
+            {"kind": "finding", "record": each.where, **finding.row()} for finding in each.findings
+        ]
+        if each.problem is not None:
+            rows.append({"kind": "unreadable", "record": each.where, "message": each.problem})
+        for row in rows:
+            shown += 1
+            if limit == 0 or shown <= limit:
+                yield row
 
 
 def _json(judged: Iterable[Judged], summary: Summary, limit: int) -> None:
-    rows: list[dict[str, Any]] = []
-    for each in judged:
-        summary.add(each)
-        rows += [row for row in _rows(each) if limit == 0 or len(rows) < limit]
+    rows = list(_rows(judged, limit))
     click.echo(json.dumps({"summary": summary.row(), "findings": rows}, indent=2))
 
 
-def _jsonl(judged: Iterable[Judged], summary: Summary, limit: int) -> None:  # noqa: ARG001
-    for each in judged:
-        summary.add(each)
-        for row in _rows(each):
-            click.echo(json.dumps(row))
+def _jsonl(judged: Iterable[Judged], summary: Summary, limit: int) -> None:
+    for row in _rows(judged, limit):
+        click.echo(json.dumps(row))
     click.echo(json.dumps({"kind": "summary", **summary.row()}))

@@ -16,6 +16,7 @@ SEVERITY = {
     "UNSPECIFIED": "info",
 }
 SHOWN = 80
+LONGEST = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Finding:
     """One deviation: the clause, its level, how it is graded, where, what, what was expected.
 
     `severity` is fail, warn or info; a settled ambiguity may grade it milder than its level.
-    `found` is a bounded part of a topic or header, never of a payload.
+    `found` is a bounded part of a topic or header, never of a payload; of a payload `expected`
+    may name the parts of its key, which the topic and headers have to carry anyway.
     """
 
     clause: str
@@ -50,6 +52,8 @@ def finding(
     """Make a finding; its severity follows from the clause's level unless it is given."""
     level = contract.clauses[clause].level
     shown = shorten(found)
+    if len(expected) > LONGEST or not expected.isprintable():  # it may quote another record
+        expected = f"{expected[:LONGEST]!r}"
     says = f"{where} is missing" if found is None else f"{where} is {shown}"
     return Finding(
         clause,

@@ -27,7 +27,7 @@ def check(
 
     The form is the domain's own clause (TOP-06 to TOP-15), the entity is TOP-20.
     """
-    forms = [each.form for each in domain.subtopics if not each.payloads or schema in each.payloads]
+    forms = _forms(domain, schema)
     if not forms:
         return
     text = ".".join(topic.subtopic)
@@ -39,6 +39,26 @@ def check(
         found.append(finding(contract, domain.subtopic_clause, "subtopic", text, wanted))
     elif shaped:
         found.append(finding(contract, "TOP-20", "subtopic", text, wanted))
+
+
+def check_form(
+    contract: Contract, topic: Topic, domain: Domain, schema: str, found: list[Finding]
+) -> list[str]:
+    """Return the forms that a subtopic has; append a finding where it has none of the domain's.
+
+    For records whose payload is not there to be asked.
+    """
+    forms = _forms(domain, schema)
+    text = ".".join(topic.subtopic)
+    shaped = [text] if text in forms else [form for form in forms if _shape(form).fullmatch(text)]
+    if forms and not shaped and domain.subtopic_clause:
+        wanted = " or ".join(dict.fromkeys(forms))
+        found.append(finding(contract, domain.subtopic_clause, "subtopic", text, wanted))
+    return shaped
+
+
+def _forms(domain: Domain, schema: str) -> list[str]:
+    return [each.form for each in domain.subtopics if not each.payloads or schema in each.payloads]
 
 
 @functools.cache

@@ -120,10 +120,12 @@ def validate(
 ) -> list[Judged]:
     """Validate records from Python: envelopes, or mappings with topic, headers and payload_b64.
 
-    Returns one `Judged` a record, in order, each with its findings (clause, level, severity,
-    where, what was found, what is expected). With `stream` they are taken for successive
-    records of one stream, and what only several of them show is found too (HDR-02, HDR-03,
-    KEY-det, ORD-03). Raises `EnvelopeError` for a mapping that is no envelope.
+    The same as `ampy-conform validate`. Returns one `Judged` a record, in order, `where` being
+    its index; each has its findings (clause, level, severity, where, what was found, what is
+    expected). With `stream` they are taken for successive records of one stream, and what only
+    several of them show is found too (HDR-02, HDR-03, HDR-14, KEY-det, ORD-03, ORD-05, ORD-06).
+    Raises `EnvelopeError` for a mapping that is no envelope, `SpecError` for a contract that
+    does not load.
     """
     items = (
         Item(str(number), each if isinstance(each, Envelope) else from_json(each))
