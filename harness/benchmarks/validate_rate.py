@@ -95,15 +95,21 @@ def main() -> None:
         }
         for name, each in rates.items()
     }
+    # Of each round by itself: what slows the machine down slows both.
+    ratios = {
+        f"{name}/{yardstick}": round(
+            statistics.median(a / b for a, b in zip(rates[name], rates[yardstick], strict=True)), 3
+        )
+        for name, yardstick in (("objects", "protobuf"), ("stream", "objects"), ("jsonl", "json"))
+    }
     if options.json:
-        print(json.dumps(rows))
+        print(json.dumps({"records": options.records, "rates": rows, "ratios": ratios}))
         return
     print(f"{options.records} envelopes of {len(domains)} domains, {options.rounds} rounds")
     for name, row in rows.items():
         print(f"{name:<9} {row['per_second']:>9,}/s  ({row['lowest']:,} to {row['highest']:,})")
-    for name, yardstick in (("objects", "protobuf"), ("jsonl", "json")):
-        ratio = rows[name]["per_second"] / rows[yardstick]["per_second"]
-        print(f"{name} runs at {ratio:.2f} of the rate of {yardstick} alone")
+    for name, ratio in ratios.items():
+        print(f"{name:<17} {ratio:.2f}")
 
 
 if __name__ == "__main__":

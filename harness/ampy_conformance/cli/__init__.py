@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,10 @@ from ampy_conformance._errors import ConformError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+class _OutputClosed(Exception):
+    """Whoever read our output has gone, as `head` does."""
 
 
 class _Verbs(click.Group):
@@ -30,6 +35,13 @@ class _Verbs(click.Group):
         command = module.command
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # By itself click exits with 1 then, which is a verdict.
+            raise _OutputClosed from error
 
 
 @click.group(
@@ -55,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ConformError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+    except _OutputClosed:
+        # What is still in the buffer goes nowhere, without a complaint at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # as if ended by SIGPIPE
     sys.exit(code if isinstance(code, int) else 0)

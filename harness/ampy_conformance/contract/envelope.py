@@ -39,13 +39,15 @@ def loads(text: str | bytes) -> Envelope:
 
 
 def parse(text: str | bytes) -> Any:
-    """Return the data of JSON text; a key that stands twice is refused. Raises `EnvelopeError`.
+    """Return the data of JSON text (UTF-8); a key that stands twice is refused.
 
     Of two equal keys one reader takes the first and another the last: the two would judge
-    different records.
+    different records. Raises `EnvelopeError`.
     """
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        if isinstance(text, bytes):
+            text = text.decode()
+        return _DECODER.decode(text.removeprefix("\ufeff"))
     except EnvelopeError:
         raise
     except json.JSONDecodeError as error:
@@ -125,3 +127,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise EnvelopeError(f"the key {twice[:60]!r} stands twice")
     return found
+
+
+# Made once: `json.loads` with a hook makes one for every text.
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique)

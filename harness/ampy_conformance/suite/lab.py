@@ -88,6 +88,8 @@ class Lab(WireSide):
             names=dict(self.lane.names),
             tuning={**TUNING, **tuning},
         )
+        attempts = {**TUNING, **tuning}["max_attempts"]
+        self.history.add("mark", actor=bus.actor, detail={"max_attempts": attempts})
         return bus
 
     def fresh_driver(self) -> Driver:

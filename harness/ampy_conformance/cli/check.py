@@ -1,0 +1,148 @@
+"""`ampy-conform check`: judge a saved history again, offline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ampy_conformance import contract as contracts
+from ampy_conformance._errors import UsageError
+from ampy_conformance.history import properties, verify
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from ampy_conformance.history import History
+    from ampy_conformance.history.properties import Result
+
+STYLES = {"violated": "bold red", "holds": "green", "not covered": "yellow", "counted": "dim"}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ampy-conform certify nats --history run.jsonl      keep the history of a run
+  ampy-conform check run.jsonl                       judge it again, with every violation explained
+  ampy-conform check run.jsonl --property skipped
+\b
+Exit codes: 0 every property holds that had a chance to break, 1 one is violated, 2 usage or a file
+that is no whole history, 4 there is no event, 6 no property had a chance to break."""
+)
+@click.argument("history", type=click.Path(path_type=Path))
+@click.option("--property", "names", multiple=True, help="Only this property (repeatable).")
+@click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option(
+    "--list", "only_list", is_flag=True, help="List the properties (HISTORY is not read)."
+)
+def command(
+    history: Path, names: tuple[str, ...], spec: Path | None, as_json: bool, only_list: bool
+) -> int:
+    """Judge a saved event history by the temporal properties of the contract.
+
+    Each property is a query for its violations (spec/properties/). What had no chance to be
+    broken in this history is not said to hold.
+    """
+    contract = contracts.load(spec)
+    known = properties.load(contract)
+    if only_list:
+        for each in known:
+            click.echo(f"{each.name:<26} {', '.join(each.clauses):<18} {each.means}")
+        return 0
+    missing = set(names) - {each.name for each in known}
+    if missing:
+        raise UsageError(
+            f"there is no property {min(missing)!r}; there are {', '.join(e.name for e in known)}"
+        )
+    found = verify(history)
+    if not found.events:
+        click.echo(f"{history} holds no event")
+        return 4
+    connection = properties.open_history(contract, history)
+    wanted = [each for each in known if not names or each.name in names]
+    results = properties.judge(connection, wanted)
+    if as_json:
+        click.echo(json.dumps(_data(connection, found, results), indent=2))
+    else:
+        _show(connection, found, results)
+    verdicts = {each.verdict for each in results}
+    if "violated" in verdicts:
+        return 1
+    return 0 if "holds" in verdicts else 6
+
+
+def _data(
+    connection: DuckDBPyConnection, history: History, results: list[Result]
+) -> dict[str, Any]:
+    rows = [
+        {
+            "property": each.rule.name,
+            "clauses": list(each.rule.clauses),
+            "severity": each.rule.severity,
+            "verdict": each.verdict,
+            "covered": each.covered,
+            "violations": each.total,
+            "examples": [
+                {
+                    "case": one.scope,
+                    "seq": one.seq,
+                    "says": one.says,
+                    "events": properties.around(connection, one),
+                }
+                for one in each.examples
+            ],
+        }
+        for each in results
+    ]
+    return {"history": {"events": history.events, **history.head}, "properties": rows}
+
+
+def _show(connection: DuckDBPyConnection, history: History, results: list[Result]) -> None:
+    console = Console(highlight=False)
+    for each in results:
+        if each.verdict == "violated":
+            _explain(console, connection, each)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("property", "clauses", "chances", "violations", "verdict"):
+        right = name in ("chances", "violations")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for each in results:
+        style = STYLES[each.verdict]
+        clauses = " ".join(each.rule.clauses)
+        table.add_row(
+            each.rule.name,
+            clauses,
+            str(each.covered),
+            str(each.total),
+            f"[{style}]{each.verdict}[/]",
+        )
+    console.print(table)
+    driver = history.head.get("driver", {})
+    console.print(
+        f"[dim]{history.events} events of {escape(str(driver.get('name', 'an unknown binding')))}, "
+        f"seed {history.head.get('seed')}[/]"
+    )
+
+
+def _explain(console: Console, connection: DuckDBPyConnection, result: Result) -> None:
+    rule = result.rule
+    console.print(f"[bold red]{rule.name}[/] ({', '.join(rule.clauses)}): {escape(rule.means)}")
+    for each in result.examples:
+        console.print(f"  [bold]{escape(each.scope)}[/]: {escape(each.says)}")
+        for event in properties.around(connection, each):
+            mark = "[red]>[/]" if event["seq"] == each.seq else " "
+            facts = " ".join(
+                f"{name}={value}" for name, value in event.items() if name not in ("seq", "kind")
+            )
+            console.print(
+                f"  {mark} {event['seq']:>5} {event['kind']:<9} [dim]{escape(facts)}[/]",
+                soft_wrap=True,
+            )
+    if result.total > len(result.examples):
+        console.print(f"  [dim]... and {result.total - len(result.examples)} more[/]")

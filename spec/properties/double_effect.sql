@@ -1,0 +1,13 @@
+-- property: double_effect
+-- clauses: IDM-01, IDM-03
+-- severity: fail
+-- means: a handler was called again for an id whose effect the binding had recorded before
+-- coverage
+SELECT count(*) FROM effects WHERE confirmed IS NOT NULL
+-- violations
+SELECT b.scope, b.delivered AS seq,
+       'the id of delivery ' || b.delivery || ' had its effect in ' || a.delivery || ' already' AS says
+FROM effects AS a
+JOIN effects AS b
+  ON b.scope = a.scope AND b.grp = a.grp AND b.message_id = a.message_id AND b.topic = a.topic
+WHERE b.delivered > a.confirmed

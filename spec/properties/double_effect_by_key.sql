@@ -1,0 +1,14 @@
+-- property: double_effect_by_key
+-- clauses: IDM-02
+-- severity: fail
+-- means: a handler was called for a dedupe_key whose effect on this topic the binding had recorded before
+-- coverage
+SELECT count(*) FROM effects WHERE confirmed IS NOT NULL AND dedupe_key IS NOT NULL
+-- violations
+SELECT b.scope, b.delivered AS seq,
+       'the dedupe_key of delivery ' || b.delivery || ' had its effect in ' || a.delivery AS says
+FROM effects AS a
+JOIN effects AS b
+  ON b.scope = a.scope AND b.grp = a.grp AND b.topic = a.topic AND b.dedupe_key = a.dedupe_key
+ AND b.message_id <> a.message_id
+WHERE b.delivered > a.confirmed
