@@ -24,18 +24,23 @@ CONTRACT = contracts.load()
 def make(tmp_path):
     """Return a function that starts a core on the same state each time."""
 
+    stores = []
+
     def start(**more) -> ConsumerCore:
         options = {"credit": 10, "handler_timeout": 5.0, "progress_every": 1000.0, **more}
+        stores.append(Store(str(tmp_path), "group"))
         return ConsumerCore(
             Admission(CONTRACT),
-            Store(str(tmp_path), "group"),
+            stores[-1],
             RetryPolicy(max_attempts=3, base=0.1),
             DeadLetters(),
             random.Random(1),
             **options,
         )
 
-    return start
+    yield start
+    for each in stores:
+        each.close()
 
 
 SAMPLES = Samples(CONTRACT, seed=6)
@@ -162,9 +167,10 @@ def test_credit_bounds_what_is_open(make):
 )
 def test_effects_of_a_key_keep_their_order_and_nothing_is_lost(tmp_path_factory, plan):
     """Any mix of verdicts: every record ends once, acknowledged or dead, in order within its key."""
+    store = Store(str(tmp_path_factory.mktemp("state")), "g")
     core = ConsumerCore(
         Admission(CONTRACT),
-        Store(str(tmp_path_factory.mktemp("state")), "g"),
+        store,
         RetryPolicy(max_attempts=3, base=0.1),
         DeadLetters(),
         random.Random(1),
@@ -193,6 +199,7 @@ def test_effects_of_a_key_keep_their_order_and_nothing_is_lost(tmp_path_factory,
             todo += core.dead_written(action.record, ok=True, now=now)
         elif isinstance(action, Ack):
             ended.append(int(action.record.position))
+    store.close()
     assert sorted(ended) == list(range(len(plan)))
     for entity in range(4):
         mine = [each for each in ended if plan[each][0] == entity]

@@ -36,7 +36,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def run(body: str) -> driver.Driver:
         text = HEAD + textwrap.indent(textwrap.dedent(body), "    ")
         (tmp_path / "authors_driver.py").write_text(text, "utf-8")
-        peer = driver.connect("py:authors_driver:Kit", env={"PYTHONPATH": str(tmp_path)})
+        environment = {"PYTHONPATH": str(tmp_path)}
+        peer = driver.connect("py:authors_driver:Kit", env=environment, stderr_tail=200)
         started.append(peer)
         peer.hello("contract", "1", "digest")
         return peer

@@ -277,11 +277,7 @@ def test_pointers():
         ({"partition_key": "XNAS AAPL"}, "KEY-bars warn"),
     )
     for edit, wanted in edits:
-        assert judged(
-            dataclasses.replace(
-                valid(**pointer, **{}) if False else valid(**{**pointer, **edit}), payload=b""
-            )
-        ) == [wanted]
+        assert judged(dataclasses.replace(valid(**{**pointer, **edit}), payload=b"")) == [wanted]
 
 
 # -- keys against payloads --------------------------------------------------------------

@@ -134,8 +134,9 @@ class Linter:
         if not domain.own_major and topic.version != f"v{major}":
             wanted = f"v{major}, the major of {real}"
             found.append(finding(contract, "TOP-04", "topic version", topic.version, wanted))
-        written = headers.get("schema_version", "").partition(".")[0]
-        if written.isdigit() and topic.version != f"v{written}":
+        version = headers.get("schema_version", "")
+        written = version.partition(".")[0]
+        if topic.version != f"v{written}" and self._headers.well_formed("schema_version", version):
             says = f"major {written} on a topic of {topic.version}"
             wanted = "the major of the topic (A-48)"
             found.append(finding(contract, "HDR-07", "schema_version", says, wanted))
@@ -252,7 +253,7 @@ class Linter:
         found: list[Finding],
     ) -> None:
         rule, key = domain.key, headers.get("partition_key")
-        if rule.unspecified or not key:
+        if rule.unspecified or not key or not key.strip():
             return
         canonical = [rule.form.format_map(row) for row in rows]
         if key == canonical[0] and len(rows) == 1:
