@@ -184,9 +184,17 @@ def test_an_interrupted_run_leaves_nothing_and_no_traceback(tmp_path):
     command = [sys.executable, "-m", "ampy_conformance", "certify", "nats"]
     environment = {**os.environ, "AMPY_TEST_MARK": mark}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path, env=environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=tmp_path,
+        env=environment,
+        # A job in the background inherits that SIGINT is ignored; a terminal's does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
-    time.sleep(3)
+    deadline = time.monotonic() + 20
+    while len(_left(mark)) < 4 and time.monotonic() < deadline:  # command, suite, driver, server
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
     assert b"Traceback" not in output
