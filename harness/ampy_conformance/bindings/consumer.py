@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ampy_conformance.bindings.deadletter import DeadLetters
     from ampy_conformance.bindings.records import Record
     from ampy_conformance.bindings.retry import RetryPolicy
+    from ampy_conformance.bindings.state import States
     from ampy_conformance.bindings.store import Store
 
 MAX_DEAD_DELAY = 1.0
@@ -81,6 +82,7 @@ class ConsumerCore:
         handler_timeout: float,
         progress_every: float,
         prefix: str = "d",
+        states: States | None = None,
     ) -> None:
         self.admission = admission
         self.store = store
@@ -91,26 +93,27 @@ class ConsumerCore:
         self.handler_timeout = handler_timeout
         self.progress_every = progress_every
         self._prefix = prefix
+        self.states = states
         self._number = 0
         self._queues: dict[str, deque[Record]] = {}
         self._ready: deque[str] = deque()
-        self._held: dict[str, Record] = {}
+        self._held: dict[tuple[str, str], Record] = {}
         self._handling: dict[str, Record] = {}
         self._busy_ids: dict[str, Record] = {}
         self._due: dict[str, float] = {}
-        self._dead_due: dict[str, float] = {}
+        self._dead_due: dict[tuple[str, str], float] = {}
         self._progressed = 0.0
 
     # -- input --------------------------------------------------------------------------
 
     def arrived(self, record: Record, now: float) -> list[Action]:
         """Take a record from the broker; one that is held already only renews its token."""
-        held = self._held.get(record.position)
+        held = self._held.get(record.place)
         if held is not None:
             held.token = record.token
             return []
         record.known = fold(record.headers)
-        self._held[record.position] = record
+        self._held[record.place] = record
         queue = self._queues.setdefault(self.lane(record), deque())
         queue.append(record)
         if len(queue) == 1:
@@ -130,7 +133,7 @@ class ConsumerCore:
         if record is None:
             return None, []
         if verdict == "ack":
-            self.store.mark(record.ids)
+            self.remember(record)
             return record, [*self._done(record), *self._work(now)]
         if verdict == "reject":
             record.reason = "handler_error: rejected"
@@ -141,11 +144,11 @@ class ConsumerCore:
         """Take the broker's answer to a dead letter; nothing is dropped before it is stored."""
         if ok:
             # Not marked as seen: a redrive of the dead letter has to be handled (DLQ-13).
-            self.store.forget(record.ids[0])
+            self.store.bury(record.ids[0], record.watermark)
             return [*self._done(record), *self._work(now)]
         record.dead_attempts += 1
         delay = min(MAX_DEAD_DELAY, self.policy.delay(record.dead_attempts, self.random))
-        self._dead_due[record.position] = now + delay
+        self._dead_due[record.place] = now + delay
         return []
 
     def tick(self, now: float) -> list[Action]:
@@ -160,10 +163,10 @@ class ConsumerCore:
             if due <= now:
                 del self._due[lane]
                 self._ready.append(lane)
-        for position, due in list(self._dead_due.items()):
+        for place, due in list(self._dead_due.items()):
             if due <= now:
-                del self._dead_due[position]
-                actions += self._kill(self._held[position])
+                del self._dead_due[place]
+                actions += self._kill(self._held[place])
         if self._held and now - self._progressed >= self.progress_every:
             self._progressed = now
             actions.append(Progress(tuple(self._held.values())))
@@ -190,8 +193,13 @@ class ConsumerCore:
     # -- decisions, one method each -----------------------------------------------------
 
     def lane(self, record: Record) -> str:
-        """Return what must be handled one after the other."""
-        return record.key
+        """Return what must be handled one after the other: a key, or a whole replay (RPL-09)."""
+        return f"replay {record.replay}" if record.replay else record.key
+
+    def remember(self, record: Record) -> None:
+        """Keep that the record took effect, and what follows from it, before it is acknowledged."""
+        state = self.states.apply(record) if self.states is not None else None
+        self.store.mark(record.ids, watermark=record.watermark, state=state)
 
     def next_lane(self, ready: deque[str]) -> str:
         """Take the key whose head comes next: the one that has waited longest."""
@@ -265,6 +273,7 @@ class ConsumerCore:
         return [Deliver(record)]
 
     def _failed(self, record: Record, kind: str, now: float) -> list[Action]:
+        record.trouble = kind
         if self.policy.exhausted(record.attempt):
             return self._give_up(record, kind)
         self._due[self.lane(record)] = self.retry_at(record, now)
@@ -294,7 +303,7 @@ class ConsumerCore:
             self._ready.append(lane)
         else:
             del self._queues[lane]
-        self._held.pop(record.position, None)
+        self._held.pop(record.place, None)
         for each in record.ids:
             if self._busy_ids.get(each) is record:
                 del self._busy_ids[each]

@@ -10,148 +10,62 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ampy_conformance import __version__
+from ampy_conformance.bindings import pressure as backpressure
 from ampy_conformance.bindings.admission import Admission
 from ampy_conformance.bindings.builder import EnvelopeBuilder, Identity, Invalid
-from ampy_conformance.bindings.consumer import (
-    Abandon,
-    Ack,
-    ConsumerCore,
-    Deliver,
-    Progress,
-    WriteDead,
-)
+from ampy_conformance.bindings.consumer import ConsumerCore
 from ampy_conformance.bindings.deadletter import DeadLetters
+from ampy_conformance.bindings.meter import Meter
+from ampy_conformance.bindings.replay import ReplayService
 from ampy_conformance.bindings.retry import RetryPolicy
+from ampy_conformance.bindings.state import States
 from ampy_conformance.bindings.store import Store
+from ampy_conformance.bindings.subscription import Subscription
 from ampy_conformance.bindings.transport import Refusal, Tuning, Unknown
-from ampy_conformance.contract import load
+from ampy_conformance.contract import load, payloads
 from ampy_conformance.kit import Driver, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ampy_conformance.bindings.builder import Outgoing
-    from ampy_conformance.bindings.consumer import Action
-    from ampy_conformance.bindings.records import Record
-    from ampy_conformance.bindings.transport import Membership, Transport
+    from ampy_conformance.bindings.transport import Transport
     from ampy_conformance.kit.base import Frame
 
-# Parts that a mutant may replace, each by a variation of its own.
-Parts = dict[str, Any]
+PROFILES = (
+    "core",
+    "delivery",
+    "semantics",
+    "backpressure",
+    "replay",
+    "metrics",
+)
 
 
 class Bus:
-    """One connection."""
-
-    def __init__(self, transport: Transport, tuning: Tuning, state_dir: str) -> None:
-        self.transport = transport
-        self.tuning = tuning
-        self.state_dir = state_dir
-        self.producers: set[str] = set()
-        self.subscriptions: set[str] = set()
-
-
-class Subscription:
-    """The core of one member, with its input and output."""
+    """One connection in one env."""
 
     def __init__(
-        self, driver: ReferenceDriver, bus: Bus, core: ConsumerCore, handle: str, store: Store
+        self,
+        transport: Transport,
+        tuning: Tuning,
+        env: str,
+        state_dir: str,
+        heard: backpressure.Pressure,
     ) -> None:
-        self._driver = driver
-        self._bus = bus
-        self.core = core
-        self._handle = handle
-        self._store = store
-        self.membership: Membership | None = None
-        self._wake = asyncio.Event()
-        self._acks: dict[int, asyncio.Task[bool]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._ticker = asyncio.ensure_future(self._tick())
-
-    def taken(self, record: Record) -> None:
-        """Take a record from the broker."""
-        self.act(self.core.arrived(record, time.monotonic()))
-
-    def act(self, actions: list[Action]) -> None:
-        """Carry out what the core decided, in order."""
-        for each in actions:
-            if isinstance(each, Deliver):
-                self._deliver(each.record)
-            elif isinstance(each, Ack):
-                self._acks[id(each.record)] = self._start(self._ack(each.record))
-            elif isinstance(each, WriteDead):
-                self._start(self._bury(each))
-            elif isinstance(each, Abandon):
-                self._driver.emit("abandoned", subscription=self._handle, delivery=each.delivery)
-            elif isinstance(each, Progress) and self.membership is not None:
-                self._start(self.membership.progress(each.records))
-        self._wake.set()
-
-    def _start(self, work: Any) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    def _deliver(self, record: Record) -> None:
-        assert record.delivery is not None
-        self._driver.emit(
-            "deliver",
-            subscription=self._handle,
-            delivery=record.delivery,
-            topic=record.topic,
-            headers=dict(record.headers),
-            payload=base64.b64encode(record.body).decode(),
-            attempt=record.attempt,
-            position=record.position,
-            t_ns=time.monotonic_ns(),
-        )
-
-    async def _ack(self, record: Record) -> bool:
-        # A record may come before the answer to the join.
-        while self.membership is None:  # noqa: ASYNC110 (rare, and over within a round trip)
-            await asyncio.sleep(0.001)
-        return await self.membership.ack(record)
-
-    async def acknowledged(self, record: Record) -> bool:
-        """Wait for the broker's confirmation of a record's acknowledgement."""
-        task = self._acks.pop(id(record), None)
-        return bool(task and await task)
-
-    async def _bury(self, each: WriteDead) -> None:
-        try:
-            await self._bus.transport.publish(each.topic, each.headers, each.payload, None)
-            ok = True
-        except (Refusal, Unknown):
-            ok = False
-        self.act(self.core.dead_written(each.record, ok, time.monotonic()))
-
-    async def _tick(self) -> None:
-        while True:
-            self._wake.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self.core.wake(time.monotonic()))
-            self.act(self.core.tick(time.monotonic()))
-            self._wake.clear()
-            await asyncio.sleep(min(0.005, self.core.wake(time.monotonic())))
-
-    async def close(self) -> None:
-        """Give everything back and leave the group."""
-        self._ticker.cancel()
-        if self.membership is not None:
-            if self._tasks:
-                await asyncio.wait(list(self._tasks), timeout=1.0)
-            await self.membership.give_back(self.core.held)
-            await self.membership.leave()
-        for each in list(self._tasks):
-            each.cancel()
-        self._store.close()
+        self.transport = transport
+        self.tuning = tuning
+        self.env = env
+        self.state_dir = state_dir
+        self.pressure = heard
+        self.producers: set[str] = set()
+        self.subscriptions: set[str] = set()
 
 
 class ReferenceDriver(Driver):
     """The reference binding on one transport; subclasses name it."""
 
-    profiles: ClassVar[tuple[str, ...]] = ("core", "delivery")
+    profiles: ClassVar[tuple[str, ...]] = PROFILES
     capabilities: ClassVar[tuple[str, ...]] = ("durable_state", "shared_state")
     transport: ClassVar[Callable[[], Transport]]
     builder: ClassVar[type[EnvelopeBuilder]] = EnvelopeBuilder
@@ -160,6 +74,11 @@ class ReferenceDriver(Driver):
     letters: ClassVar[type[DeadLetters]] = DeadLetters
     policy: ClassVar[type[RetryPolicy]] = RetryPolicy
     store: ClassVar[type[Store]] = Store
+    states: ClassVar[type[States]] = States
+    replay: ClassVar[type[ReplayService]] = ReplayService
+    meter: ClassVar[type[Meter]] = Meter
+    pressure: ClassVar[type[backpressure.Pressure]] = backpressure.Pressure
+    alarm: ClassVar[type[backpressure.Alarm]] = backpressure.Alarm
 
     def __init__(self, emit: Callable[[Frame], None]) -> None:
         super().__init__(emit)
@@ -168,6 +87,8 @@ class ReferenceDriver(Driver):
         self.buses: dict[str, Bus] = {}
         self.producers: dict[str, tuple[Bus, EnvelopeBuilder]] = {}
         self.subscriptions: dict[str, Subscription] = {}
+        self.services: dict[str, ReplayService] = {}
+        self.counters = type(self).meter()
 
     # -- buses --------------------------------------------------------------------------
 
@@ -179,7 +100,10 @@ class ReferenceDriver(Driver):
             await transport.connect(frame["url"], frame["names"], tuning)
         except (Refusal, Unknown) as error:
             raise Refused(error.code, str(error)) from error
-        self.buses[frame["bus"]] = Bus(transport, tuning, frame["state_dir"])
+        heard = type(self).pressure(self.contract, tuning.publish_timeout)
+        if tuning.lag_high:
+            await transport.listen(backpressure.topic(frame["env"]), heard.hear)
+        self.buses[frame["bus"]] = Bus(transport, tuning, frame["env"], frame["state_dir"], heard)
 
     async def close(self, frame: Frame) -> None:
         """Close a bus with all that hangs on it."""
@@ -187,9 +111,7 @@ class ReferenceDriver(Driver):
         if bus is None:
             raise Refused("bad_request", f"there is no bus {frame['bus']!r}")
         for handle in list(bus.subscriptions):
-            subscription = self.subscriptions.pop(handle, None)
-            if subscription is not None:
-                await subscription.close()
+            await self._leave(handle)
         for handle in bus.producers:
             self.producers.pop(handle, None)
         await bus.transport.close()
@@ -225,11 +147,13 @@ class ReferenceDriver(Driver):
         called = time.monotonic_ns()
         try:
             outgoing = builder.build(record)
+            await bus.pressure.gate(outgoing.topic.split(".")[2])
             position = await self._send(bus, outgoing)
         except (Invalid, Refusal) as error:
             return {"outcome": "fail", "code": error.code, "detail": str(error)[:200]}
         except Unknown as error:
             return {"outcome": "info", "code": error.code, "detail": str(error)[:200]}
+        self.counters.produced(outgoing.topic, builder.identity.name, len(outgoing.payload))
         return {
             "outcome": "ok",
             "message_id": outgoing.message_id,
@@ -252,6 +176,7 @@ class ReferenceDriver(Driver):
             except (Refusal, Unknown):
                 if policy.exhausted(attempt):
                     raise
+            self.counters.retried(outgoing.topic, "publish")
             await asyncio.sleep(policy.delay(attempt, self.random))
 
     # -- consumers ----------------------------------------------------------------------
@@ -271,8 +196,18 @@ class ReferenceDriver(Driver):
             handler_timeout=tuning.handler_timeout,
             progress_every=tuning.redelivery / 3,
             prefix=f"{handle}.",
+            states=kind.states(self.contract, store),
         )
-        subscription = Subscription(self, bus, core, handle, store)
+        subscription = Subscription(
+            self.emit,
+            bus.transport,
+            core,
+            store,
+            self.counters,
+            handle=handle,
+            pattern=frame["pattern"],
+            group=frame["group"],
+        )
         try:
             subscription.membership = await bus.transport.join(
                 frame["pattern"],
@@ -286,6 +221,8 @@ class ReferenceDriver(Driver):
             raise Refused(error.code, str(error)) from error
         self.subscriptions[handle] = subscription
         bus.subscriptions.add(handle)
+        if tuning.lag_high:
+            subscription.watch_lag(kind.alarm(tuning.lag_high, tuning.lag_low), self._signal(bus))
         return {"consumers": [subscription.membership.name]}
 
     def _subscription(self, frame: Frame) -> Subscription:
@@ -313,20 +250,93 @@ class ReferenceDriver(Driver):
         if record is None:
             return {"delivery": delivery, "recorded": False, "ack": "fail", "code": "expired"}
         subscription.act(actions)
-        if verdict["verdict"] != "ack":
+        if verdict["verdict"] == "ack":
+            self.counters.consumed(record.topic, subscription.group)
+        else:
             return {"delivery": delivery, "recorded": False, "ack": "info"}
         confirmed = await subscription.acknowledged(record)
         return {"delivery": delivery, "recorded": True, "ack": "ok" if confirmed else "info"}
 
+    def _signal(self, bus: Bus) -> Callable[[str, int, bool], Any]:
+        """Return how a consumer of this bus tells that it is behind, or no longer."""
+        builder = type(self).builder(
+            self.contract, Identity(backpressure.SERVICE, backpressure.SERVICE, "backpressure")
+        )
+        build = payloads.types(self.contract).build
+
+        async def signal(consumer: str, lag: int, raised: bool) -> None:
+            body = build(backpressure.SCHEMA, backpressure.signal(consumer, lag, raised=raised))
+            record = {
+                "topic": backpressure.topic(bus.env),
+                "schema_fqdn": backpressure.SCHEMA,
+                "payload": base64.b64encode(body.SerializeToString()).decode(),
+                "key": {"service": backpressure.SERVICE, "metric_name": backpressure.METRIC},
+            }
+            each = builder.build(record)
+            await bus.transport.publish(each.topic, each.headers, each.payload, each.message_id)
+
+        return signal
+
     async def lag(self, frame: Frame) -> Frame:
-        """Return how many records this member holds that are not settled."""
-        return {"lag": len(self._subscription(frame).core.held)}
+        """Return how many records wait for the group, and whether producers are told so."""
+        subscription = self._subscription(frame)
+        try:
+            waiting = await subscription.lag()
+        except (Refusal, Unknown) as error:
+            raise Refused(error.code, str(error)) from error
+        raised = subscription.alarm is not None and subscription.alarm.raised
+        return {"lag": waiting, "signalled": raised}
+
+    async def checkpoint(self, frame: Frame) -> Frame:
+        """Return the highest settled position of every key."""
+        return {"watermarks": self._subscription(frame).store.watermarks()}
+
+    async def query(self, frame: Frame) -> Frame:
+        """Return the state that the group's consumer holds of an entity."""
+        states = self._subscription(frame).core.states
+        assert states is not None
+        return {"state": states.query(frame["domain"], frame["key"])}
+
+    async def metrics(self, frame: Frame) -> Frame:  # noqa: ARG002 (the kit's signature)
+        """Return the metrics of this process, the lags as they are now."""
+        for each in list(self.subscriptions.values()):
+            with contextlib.suppress(Refusal, Unknown):
+                await each.lag()
+        return {"text": self.counters.text()}
+
+    async def serve_replay(self, frame: Frame) -> None:
+        """Answer ReplayRequests on the control topic for a subscription."""
+        bus, subscription = self._bus(frame), self._subscription(frame)
+        kind, handle = type(self), frame["subscription"]
+        service = kind.replay(
+            self.contract,
+            bus.env,
+            bus.transport,
+            subscription,
+            subscription.store,
+            kind.admission(self.contract),
+        )
+        try:
+            await service.begin(
+                subscription.group, handle, subscription.pattern, bus.tuning.redelivery / 3
+            )
+        except (Refusal, Unknown) as error:
+            await service.close()
+            raise Refused(error.code, str(error)) from error
+        self.services[handle] = service
 
     async def unsubscribe(self, frame: Frame) -> None:
         """Leave the group."""
-        subscription = self._subscription(frame)
-        del self.subscriptions[frame["subscription"]]
-        await subscription.close()
+        self._subscription(frame)
+        await self._leave(frame["subscription"])
+
+    async def _leave(self, handle: str) -> None:
+        service = self.services.pop(handle, None)
+        if service is not None:
+            await service.close()
+        subscription = self.subscriptions.pop(handle, None)
+        if subscription is not None:
+            await subscription.close()
 
 
 def identity(broker: str, client: str) -> dict[str, str]:

@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 
 from ampy_conformance.bindings.records import Record
 from ampy_conformance.bindings.transport import Refusal, Unknown
+from ampy_conformance.contract import topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ampy_conformance.bindings.transport import Tuning
+    from ampy_conformance.bindings.transport import Hear, Tuning
 
 MAX_LINE = 8 * 1024 * 1024
 CODES = {"no_stream": "invalid_topic", "bad_topic": "invalid_topic", "too_large": "too_large"}
@@ -33,6 +34,7 @@ class MemoryTransport:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._members: dict[str, Callable[[dict[str, Any]], None]] = {}
+        self._listeners: list[asyncio.Task[None]] = []
         try:
             self._reader, self._writer = await asyncio.open_connection(
                 parts.hostname, parts.port, limit=MAX_LINE
@@ -110,12 +112,46 @@ class MemoryTransport:
         )
         return membership
 
+    async def read(self, pattern: str) -> list[Record]:
+        """Read the log from its start to where it ends now."""
+        return await self._read(pattern, "0")
+
+    async def _read(self, pattern: str, after: str) -> list[Record]:
+        found: list[Record] = []
+        last: int | None = None
+        while True:
+            answer = await self.call("read", stream=self._names["stream"], after=after, max=500)
+            last = int(answer["last"]) if last is None else last
+            found += [
+                record_of(each)
+                for each in answer["records"]
+                if int(each["position"]) <= last and topics.matches(pattern, each["topic"])
+            ]
+            if not answer["records"] or int(answer["records"][-1]["position"]) >= last:
+                return found
+            after = answer["records"][-1]["position"]
+
+    async def listen(self, topic: str, hear: Hear) -> None:
+        """Look into the log again and again: this broker has no subscriptions without a group."""
+        answer = await self.call("read", stream=self._names["stream"], after="0", max=1)
+
+        async def follow(after: str) -> None:
+            while True:
+                for each in await self._read(topic, after):
+                    hear(each.topic, each.headers, each.payload)
+                    after = each.position
+                await asyncio.sleep(0.1)
+
+        self._listeners.append(asyncio.ensure_future(follow(answer["last"])))
+
     def forget(self, handle: str) -> None:
         """Stop listening for a member."""
         self._members.pop(handle, None)
 
     async def close(self) -> None:
         """Disconnect; what is open goes to another member."""
+        for each in self._listeners:
+            each.cancel()
         self._task.cancel()
         self._writer.close()
         with contextlib.suppress(OSError):
@@ -136,15 +172,7 @@ class MemoryMembership:
     def event(self, frame: dict[str, Any]) -> None:
         """Take a delivery."""
         if frame["event"] == "deliver":
-            self._taken(
-                Record(
-                    position=str(frame["position"]),
-                    topic=frame["topic"],
-                    headers=dict(frame["headers"]),
-                    payload=base64.b64decode(frame["payload"]),
-                    redelivered=frame["attempt"] - 1,
-                )
-            )
+            self._taken(record_of(frame))
 
     async def _tell(self, op: str, records: Sequence[Record], **fields: Any) -> bool:
         positions = [each.position for each in records]
@@ -157,6 +185,12 @@ class MemoryMembership:
     async def ack(self, record: Record) -> bool:
         """Acknowledge a record."""
         return await self._tell("ack", [record])
+
+    async def lag(self) -> int:
+        """Return what is not delivered yet, plus what is delivered and not acknowledged."""
+        answer = await self._transport.call("groups")
+        mine = next(each for each in answer["groups"] if each["group"] == self.name)
+        return int(mine["pending"]) + int(mine["pending_acks"])
 
     async def progress(self, records: Sequence[Record]) -> None:
         """Begin the redelivery time of these records anew."""
@@ -172,3 +206,14 @@ class MemoryMembership:
         self._transport.forget(self.handle)
         with contextlib.suppress(Refusal, Unknown):
             await self._transport.call("leave", consumer=self.handle)
+
+
+def record_of(frame: Mapping[str, Any]) -> Record:
+    """Return the record of a delivery, or of a line of the log."""
+    return Record(
+        position=str(frame["position"]),
+        topic=frame["topic"],
+        headers=dict(frame["headers"]),
+        payload=base64.b64decode(frame["payload"]),
+        redelivered=frame.get("attempt", 1) - 1,
+    )

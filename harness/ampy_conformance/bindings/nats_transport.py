@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import nats
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError, NoRespondersError
+from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import APIError, NoStreamResponseError
 
 from ampy_conformance.bindings.records import Record
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
-    from ampy_conformance.bindings.transport import Tuning
+    from ampy_conformance.bindings.transport import Hear, Tuning
 
 PRIORITY_GROUP = "members"
 PULL_EXPIRES = 2.0
@@ -115,6 +116,37 @@ class NatsTransport:
             if info.get("config", {}).get("filter_subject") != pattern:
                 raise Refusal("denied", f"the group exists with another pattern: {answer['error']}")
 
+    async def read(self, pattern: str) -> list[Record]:
+        """Read the log with a consumer of its own, up to where it ends now."""
+        stream = self._names["stream"]
+        config = ConsumerConfig(
+            ack_policy=AckPolicy.NONE, inactive_threshold=30.0, mem_storage=True
+        )
+        found: list[Record] = []
+        try:
+            reader = await self._js.pull_subscribe(pattern, stream=stream, config=config)
+            try:
+                info = await reader.consumer_info()
+                left = info.num_pending or 0
+                while left > 0:
+                    batch = await reader.fetch(min(left, 256), timeout=self._tuning.publish_timeout)
+                    found += [record_of(each) for each in batch]
+                    left -= len(batch)
+                await self._js.delete_consumer(stream, info.name)
+            finally:
+                await reader.unsubscribe()
+        except (NatsError, OSError, *TIMEOUTS) as error:
+            raise Unknown("timeout", f"the log was not read ({type(error).__name__})") from error
+        return found
+
+    async def listen(self, topic: str, hear: Hear) -> None:
+        """Subscribe on plain NATS: what goes into the stream passes there as well."""
+
+        async def message(each: Msg) -> None:
+            hear(each.subject, each.headers or {}, each.data)
+
+        await self.client.subscribe(topic, cb=message)
+
     async def close(self) -> None:
         """Disconnect."""
         with contextlib.suppress(NatsError, OSError, *TIMEOUTS):
@@ -188,7 +220,7 @@ class NatsMembership:
             return
         self._asked -= 1
         pin = headers.get("Nats-Pin-Id")
-        record = self._record(message, headers)
+        record = record_of(message)
         self._open[record.position] = message.reply
         if pin is not None and pin != self._pin:
             self._pin = pin
@@ -220,18 +252,11 @@ class NatsMembership:
         except (Unknown, KeyError):
             return 0, 0
 
-    def _record(self, message: Msg, headers: Mapping[str, str]) -> Record:
-        # $JS.ACK.stream.consumer.delivered.stream_seq.consumer_seq.time.pending
-        tokens = message.reply.split(".")[-5:]
-        kept = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
-        return Record(
-            position=tokens[1],
-            topic=message.subject,
-            headers=kept,
-            payload=message.data,
-            token=message.reply,
-            redelivered=int(tokens[0]) - 1,
-        )
+    async def lag(self) -> int:
+        """Return what is stored and not delivered, plus what is delivered and not acknowledged."""
+        subject = f"$JS.API.CONSUMER.INFO.{self._stream}.{self.name}"
+        info = await call(self._client, subject, {})
+        return int(info.get("num_pending", 0)) + int(info.get("num_ack_pending", 0))
 
     async def ack(self, record: Record) -> bool:
         """Acknowledge and wait until the server has confirmed it."""
@@ -300,6 +325,22 @@ class Takeover:
     def in_order(self) -> list[Record]:
         """Return what is held, in stored order."""
         return [self._records[position] for position in sorted(self._records)]
+
+
+def record_of(message: Msg) -> Record:
+    """Return the record in a message of a JetStream consumer."""
+    # $JS.ACK.stream.consumer.delivered.stream_seq.consumer_seq.time.pending
+    tokens = message.reply.split(".")[-5:]
+    headers = message.headers or {}
+    kept = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
+    return Record(
+        position=tokens[1],
+        topic=message.subject,
+        headers=kept,
+        payload=message.data,
+        token=message.reply,
+        redelivered=int(tokens[0]) - 1,
+    )
 
 
 async def call(client: Client, subject: str, body: Mapping[str, Any]) -> dict[str, Any]:

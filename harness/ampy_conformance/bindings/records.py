@@ -26,7 +26,19 @@ class Record:
     delivered_at: float = 0.0
     dead_attempts: int = 0
     reason: str = ""
+    replay: str | None = None  # the request that this delivery answers
+    trouble: str = ""  # how the last attempt ended
     known: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What tells a record apart from its own replay."""
+        return self.replay or "", self.position
+
+    @property
+    def watermark(self) -> tuple[str, str] | None:
+        """The checkpoint that follows from it; a replay moves none (RPL-05)."""
+        return None if self.replay else (self.key, self.position)
 
     @property
     def key(self) -> str:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS seen (scope TEXT, id TEXT, PRIMARY KEY (scope, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS attempts (scope TEXT, id TEXT, n INTEGER, PRIMARY KEY (scope, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS watermarks (scope TEXT, key TEXT, position INTEGER, PRIMARY KEY (scope, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS states (scope TEXT, domain TEXT, key TEXT, state TEXT, PRIMARY KEY (scope, domain, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS replays (scope TEXT, request TEXT, PRIMARY KEY (scope, request)) WITHOUT ROWID;
 """
 
 
@@ -35,13 +38,53 @@ class Store:
         query = f"SELECT 1 FROM seen WHERE scope=? AND id IN ({marks}) LIMIT 1"  # noqa: S608 (marks only)
         return self._db.execute(query, (self._scope, *ids)).fetchone() is not None
 
-    def mark(self, ids: Sequence[str]) -> None:
-        """Remember durably that the ids were handled."""
+    def mark(
+        self,
+        ids: Sequence[str],
+        *,
+        watermark: tuple[str, str] | None = None,
+        state: tuple[str, str, str] | None = None,
+    ) -> None:
+        """Remember durably that the ids were handled, and with them all that follows from it.
+
+        `watermark`: key and position; `state`: domain, key and the new state.
+        """
         rows = [(self._scope, each) for each in ids]
-        self._db.execute("BEGIN")
+        self._db.execute("BEGIN IMMEDIATE")
         self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", rows)
         self._db.execute("DELETE FROM attempts WHERE scope=? AND id=?", (self._scope, ids[0]))
+        if state is not None:
+            self._db.execute("REPLACE INTO states VALUES (?, ?, ?, ?)", (self._scope, *state))
+        if watermark is not None:
+            self._advance(*watermark)
         self._db.execute("COMMIT")
+
+    def _advance(self, key: str, position: str) -> None:
+        query = (
+            "INSERT INTO watermarks VALUES (?, ?, ?) ON CONFLICT (scope, key) "
+            "DO UPDATE SET position = max(position, excluded.position)"
+        )
+        self._db.execute(query, (self._scope, key, int(position)))
+
+    def watermarks(self) -> dict[str, str]:
+        """Return the highest settled position of every key (RPL-05)."""
+        query = "SELECT key, position FROM watermarks WHERE scope=?"
+        return {key: str(place) for key, place in self._db.execute(query, (self._scope,))}
+
+    def state(self, domain: str, key: str) -> str | None:
+        """Return the state of an entity."""
+        query = "SELECT state FROM states WHERE scope=? AND domain=? AND key=?"
+        row = self._db.execute(query, (self._scope, domain, key)).fetchone()
+        return row[0] if row else None
+
+    def replayed(self, request: str) -> bool:
+        """Tell whether a replay request was carried out to its end."""
+        query = "SELECT 1 FROM replays WHERE scope=? AND request=?"
+        return self._db.execute(query, (self._scope, request)).fetchone() is not None
+
+    def mark_replayed(self, request: str) -> None:
+        """Remember that a replay request was carried out."""
+        self._db.execute("INSERT OR IGNORE INTO replays VALUES (?, ?)", (self._scope, request))
 
     def attempts(self, identity: str) -> int:
         """Return how often a handler was called for the record, over all incarnations."""
@@ -57,9 +100,13 @@ class Store:
         )
         return int(self._db.execute(query, (self._scope, identity)).fetchone()[0])
 
-    def forget(self, identity: str) -> None:
-        """Forget the attempts of a record that is a dead letter now."""
+    def bury(self, identity: str, watermark: tuple[str, str] | None) -> None:
+        """Forget the attempts of a record that is a dead letter now, and advance its key."""
+        self._db.execute("BEGIN IMMEDIATE")
         self._db.execute("DELETE FROM attempts WHERE scope=? AND id=?", (self._scope, identity))
+        if watermark is not None:
+            self._advance(*watermark)
+        self._db.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file."""

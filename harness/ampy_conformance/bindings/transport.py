@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from ampy_conformance.bindings.records import Record
 
+    Hear = Callable[[str, Mapping[str, str], bytes], None]
+
 
 class Refusal(Exception):
     """The broker did certainly not store the record."""
@@ -39,6 +41,8 @@ class Tuning:
     max_in_flight: int = 256
     handler_timeout: float = 30.0
     redelivery: float = 30.0
+    lag_high: int = 0  # 0: no signal
+    lag_low: int = 0
 
     @classmethod
     def from_frame(cls, given: Mapping[str, int]) -> Tuning:
@@ -60,6 +64,8 @@ NAMES = {
     "max_in_flight": False,
     "handler_timeout_ms": True,
     "redelivery_ms": True,
+    "lag_high": False,
+    "lag_low": False,
 }
 
 
@@ -70,6 +76,9 @@ class Membership(Protocol):
 
     async def ack(self, record: Record) -> bool:
         """Acknowledge a record; True once the broker has confirmed it."""
+
+    async def lag(self) -> int:
+        """Return how many records of the group are not settled; raises `Unknown`."""
 
     async def progress(self, records: Sequence[Record]) -> None:
         """Say that records are still being worked on."""
@@ -96,6 +105,12 @@ class Transport(Protocol):
         self, pattern: str, group: str, member: str, start: str, taken: Callable[[Record], None]
     ) -> Membership:
         """Join a group; `taken` is called with every record, in order."""
+
+    async def read(self, pattern: str) -> list[Record]:
+        """Return what the log holds under a pattern now, in its order, touching no group."""
+
+    async def listen(self, topic: str, hear: Hear) -> None:
+        """Call `hear` with topic, headers and payload of what is published on a topic from now on."""
 
     async def close(self) -> None:
         """Disconnect."""

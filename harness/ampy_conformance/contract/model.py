@@ -69,6 +69,7 @@ class OrderRule:
     rule: str
     field: str | None = None
     until: str | None = None
+    settled_by: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ampy_conformance.driver import DriverDied, DriverRefused
+from ampy_conformance.suite.scrape import Scrape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -56,6 +57,7 @@ class Delivery:
     recorded: bool = False
     ack: str | None = None
     answered: bool = False
+    replay: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     def header(self, name: str) -> str | None:
@@ -226,6 +228,7 @@ class Subscription:
                 attempt=frame["attempt"],
                 position=frame.get("position"),
                 at=time.monotonic(),
+                replay=frame.get("replay"),
             )
             self.deliveries.append(delivery)
             self._waiting[delivery.handle] = delivery
@@ -242,6 +245,7 @@ class Subscription:
             attempt=delivery.attempt,
             position=delivery.position,
             body_hash=delivery.digest,
+            detail={"replay": delivery.replay} if delivery.replay else {},
         )
         verdict = self.handler(delivery)
         if verdict is not None:
@@ -288,6 +292,37 @@ class Subscription:
             delivery=delivery.handle,
             detail={"recorded": delivery.recorded, "ack": delivery.ack},
         )
+
+    def replayed(self, request: str) -> list[Delivery]:
+        """Return the deliveries that answered this replay request, in order."""
+        with self.changed:
+            return [each for each in self.deliveries if each.replay == request]
+
+    def serve_replay(self) -> None:
+        """Let the binding answer ReplayRequests on the control topic for this subscription."""
+        self._bus.driver.request("serve_replay", bus=self._bus.handle, subscription=self.handle)
+
+    def lag(self) -> tuple[int, bool]:
+        """Return the lag that the binding tells, and whether it signals it to producers."""
+        answer = self._bus.driver.request("lag", subscription=self.handle)
+        return answer["lag"], bool(answer.get("signalled"))
+
+    def checkpoint(self) -> dict[str, str]:
+        """Return the high-watermarks that the binding keeps, by key or partition."""
+        answer = self._bus.driver.request("checkpoint", subscription=self.handle)
+        return dict(answer["watermarks"])
+
+    def query(self, sample: Sample) -> dict[str, Any] | None:
+        """Return the state that the binding's consumer holds of this record's entity."""
+        answer = self._bus.driver.request(
+            "query", subscription=self.handle, domain=sample.domain, key=sample.partition_key
+        )
+        state: dict[str, Any] | None = answer["state"]
+        return state
+
+    def grant(self, count: int) -> None:
+        """Allow so many more unsettled deliveries."""
+        self._bus.driver.request("credit", subscription=self.handle, n=count)
 
     def hanging(self) -> list[Delivery]:
         """Return the deliveries that have no verdict yet."""
@@ -394,6 +429,10 @@ class Bus:
         detail = {"subscribed": pattern, "start": start, "credit": credit}
         self.history.add("mark", group=group, subscription=handle, detail=detail)
         return subscription
+
+    def scrape(self) -> Scrape:
+        """Return the binding's metrics as they are now."""
+        return Scrape.of(self.driver.request("metrics"))
 
     def close(self) -> None:
         """Close the bus with all that hangs on it."""

@@ -33,6 +33,8 @@ PATIENCE = 6.0
 CONTROL_PATIENCE = 10.0
 LOST_CONTROL_PATIENCE = 1.0
 CONTROLS_TO_LOSE = 3
+# Between two questions to a binding about its own state.
+LOOK = 0.05
 # A raw round trip on a healthy broker takes 1-5 ms; a second means that the machine is
 # not fit to judge anything by waiting.
 FIT_SECONDS = 1.0
@@ -189,6 +191,25 @@ class Lab(WireSide):
         ok = self.arrived_anywhere([subscription], *wanted, patience=limit)
         self.session.lost_controls = 0 if ok else self.session.lost_controls + 1
         self.control(ok, "a valid record on a healthy broker was not handled")
+
+    def eventually(self, predicate: Callable[[], bool], patience: float = PATIENCE) -> bool:
+        """Wait until the predicate holds; it asks the binding, so not too often."""
+        deadline = time.monotonic() + self.patience(patience)
+        while not predicate():
+            if time.monotonic() > deadline:
+                return predicate()
+            time.sleep(LOOK)
+        return True
+
+    def arrived_replay(self, subscription: Subscription, request: str, *wanted: Sample) -> bool:
+        """Wait until each record was delivered as an answer to this request, and settled."""
+        digests = {each.digest for each in wanted}
+
+        def all_there() -> bool:
+            mine = subscription.replayed(request)
+            return digests <= {each.digest for each in mine if each.answered}
+
+        return self._until([subscription], all_there, PATIENCE)
 
     def merged_order(self, subscriptions: Sequence[Subscription]) -> list[str]:
         """Return the digests first delivered to any of these members, in order of arrival."""

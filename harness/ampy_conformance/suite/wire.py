@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections import defaultdict
 from dataclasses import replace
@@ -75,6 +76,12 @@ class WireSide(Judging):
         """Return the same record on another topic."""
         return replace(sample, topic=topic)
 
+    def keyed(self, sample: Sample, **parts: str) -> Sample:
+        """Return the same record as one of another entity; its payload has to say the same."""
+        key = {**sample.key, **parts}
+        literal = keys.from_parts(self.session.contract, sample.domain, key)
+        return replace(sample, key=key, partition_key=literal)
+
     def with_unknown_field(self, sample: Sample) -> Sample:
         """Return the record with a payload field that no schema of today knows."""
         payload = sample.payload + UNKNOWN_FIELD
@@ -98,6 +105,15 @@ class WireSide(Judging):
         if forms is None:
             return []
         return [forms.canonical, *(each for each in forms.accepted if each != forms.canonical)]
+
+    def fields_of(self, sample: Sample) -> Any:
+        """Return the decoded payload of a record."""
+        return samples.message_of(self.session.contract, sample)
+
+    def ago(self, seconds: float) -> str:
+        """Return the time so many seconds ago, as `produced_at` has it."""
+        at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
+        return at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
     # -- injection ----------------------------------------------------------------------
 
@@ -135,6 +151,28 @@ class WireSide(Judging):
             or hashlib.sha256(payload).hexdigest(),
         )
         return Envelope(topic=topic, headers=dict(headers), payload=payload)
+
+    def request_replay(
+        self,
+        domain: str,
+        *,
+        env: str = "dev",
+        start: dt.datetime | None = None,
+        end: dt.datetime | None = None,
+        **facts: Any,
+    ) -> str:
+        """Put a ReplayRequest on the control topic, raw, and return its id (A-16).
+
+        `facts`: subtopic, version, key (parts by name), request_id.
+        """
+        request: dict[str, Any] = {"request_id": self.session.handles.new("req-"), "version": "v1"}
+        request |= {"domain": domain, "subtopic": "", **facts}
+        for name, each in {"start": start, "end": end}.items():
+            request[name] = each and each.isoformat().replace("+00:00", "Z")
+        sample = self.sample("control", case="minimal", env=env, fields=request)
+        self.history.add("replay", actor="raw", topic=sample.topic, detail={"request": request})
+        self.inject(sample)
+        return str(request["request_id"])
 
     def audit(self) -> None:
         """Read everything that is stored, raw and from its start, into the history."""

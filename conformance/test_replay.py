@@ -1,0 +1,330 @@
+"""Replay (RPL): a request on the control topic brings back exactly what it asks for, once."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+SECOND = dt.timedelta(seconds=1)
+TICK = dt.timedelta(milliseconds=1)
+
+
+class Tape:
+    """Records of one domain at known times, stored before anybody subscribed."""
+
+    def __init__(self, lab, domain="bars", env="dev"):
+        self.lab = lab
+        self.domain = domain
+        self.env = env
+        now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+        self.start, self.end = now - 600 * SECOND, now - 300 * SECOND
+        self.envelopes = {}
+        # Stored before anybody subscribes, and asked for last: see `completed`.
+        self.last = self.add(self.start - 60 * SECOND, entity=91)
+
+    def add(self, at, entity=0, domain=None, **options):
+        """Store a record with this `produced_at`, and return it."""
+        headers = options.pop("headers", {})
+        if (domain or self.domain) == "news":
+            entity = None  # records of one item are duplicates of each other
+        sample = self.lab.sample(domain or self.domain, entity=entity, env=self.env, **options)
+        self.envelopes[sample.digest] = self.lab.inject(sample, produced_at=stamp(at), **headers)
+        return sample
+
+
+def stamp(at):
+    """Return a time as a header has it."""
+    return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def served(lab, bus, pattern, group="gap", **options):
+    """Return a served subscription of a group that was not there when the records were stored."""
+    subscription = bus.subscribe(pattern, group=group, start="latest", **options)
+    subscription.serve_replay()
+    domain = pattern.split(".")[2]
+    control = lab.sample(domain, entity=90, env=pattern.split(".")[1])
+    lab.inject(control)
+    lab.deliver_control(subscription, control)
+    return subscription
+
+
+def completed(lab, subscription, tape):
+    """Let the service answer one more request, for a record that nobody else asks for.
+
+    Requests are answered one after the other where order matters to a binding; where not, the
+    record comes back all the same, and what is too many shows in the history.
+    """
+    at = tape.start - 60 * SECOND
+    request = lab.request_replay(tape.domain, env=tape.env, start=at, end=at + TICK)
+    answered = lab.arrived_replay(subscription, request, tape.last)
+    lab.control(answered, "a request for one record was not answered")
+
+
+def order(wanted, deliveries):
+    """Return which of the wanted records were delivered, by number, in order of arrival."""
+    numbers = {each.digest: number for number, each in enumerate(wanted)}
+    return [numbers.get(each.digest, "foreign") for each in deliveries]
+
+
+@pytest.mark.clause("RPL-01")
+@pytest.mark.parametrize("domain", ["bars", "ticks", "news", "fx"])
+def test_a_time_window_can_be_replayed(lab, domain):
+    """A group that missed records of a domain is given those of a window."""
+    tape = Tape(lab, domain)
+    missed = [tape.add(tape.start + n * SECOND, entity=n % 2) for n in range(4)]
+    bus = lab.bus()
+    subscription = served(lab, bus, f"ampy.dev.{domain}.v1.>")
+    request = lab.request_replay(domain, start=tape.start, end=tape.end)
+    done = lab.arrived_replay(subscription, request, *missed)
+    lab.must("RPL-01", done, f"a window of {domain} was not replayed", expected=4,
+             seen=len(subscription.replayed(request)))  # fmt: skip
+
+
+@pytest.mark.clause("RPL-02")
+def test_the_window_has_its_start_and_not_its_end(lab):
+    """A record at `start` is replayed, one at `end` is not, nor those a millisecond outside."""
+    tape = Tape(lab)
+    times = (tape.start - TICK, tape.start, tape.start + TICK, tape.end - TICK, tape.end)
+    records = [tape.add(at, entity=n) for n, at in enumerate(times)]
+    bus = lab.bus()
+    subscription = served(lab, bus, "ampy.dev.bars.v1.>")
+    request = lab.request_replay("bars", start=tape.start, end=tape.end)
+    middle = records[2]
+    lab.control(lab.arrived_replay(subscription, request, middle), "the window was not replayed")
+    completed(lab, subscription, tape)
+    seen = sorted(order(records, subscription.replayed(request)))
+    lab.equal("RPL-02", [1, 2, 3], seen, "the window is not [start, end)")
+
+
+@pytest.mark.clause("RPL-02")
+def test_an_empty_window_is_empty(lab):
+    """A window in which nothing was produced brings back nothing; one of a millisecond its record."""
+    tape = Tape(lab)
+    record = tape.add(tape.start)
+    bus = lab.bus()
+    subscription = served(lab, bus, "ampy.dev.bars.v1.>")
+    empty = lab.request_replay("bars", start=tape.start + SECOND, end=tape.end)
+    one = lab.request_replay("bars", start=tape.start, end=tape.start + TICK)
+    lab.control(lab.arrived_replay(subscription, one, record), "the record was not replayed")
+    completed(lab, subscription, tape)
+    seen = len(subscription.replayed(empty))
+    lab.equal("RPL-02", 0, seen, "an empty window brought back records")
+
+
+KEYED = {
+    "orders": ("account_id", "client_order_id"),
+    "fills": ("account_id", "client_order_id"),
+    "positions": ("account_id", "symbol", "mic"),
+}
+
+
+@pytest.mark.clause("RPL-03")
+@pytest.mark.parametrize("domain", KEYED)
+def test_one_entity_can_be_replayed(lab, domain):
+    """A request with a key brings back the records of this entity alone."""
+    tape = Tape(lab, domain)
+    records = [tape.add(tape.start + n * SECOND, entity=n % 2) for n in range(6)]
+    message = lab.fields_of(records[1])
+    parts = {**{name: getattr(message, name, "") for name in KEYED[domain]}, **records[1].key}
+    bus = lab.bus()
+    subscription = served(lab, bus, f"ampy.dev.{domain}.v1.>")
+    request = lab.request_replay(domain, key={name: parts[name] for name in KEYED[domain]})
+    mine = [records[1], records[3], records[5]]
+    done = lab.arrived_replay(subscription, request, *mine)
+    lab.must("RPL-03", done, "the entity's records were not replayed",
+             seen=order(records, subscription.replayed(request)))  # fmt: skip
+    completed(lab, subscription, tape)
+    seen = sorted(map(str, order(records, subscription.replayed(request))))
+    lab.equal("RPL-03", ["1", "3", "5"], seen, "records of other entities were replayed")
+
+
+@pytest.mark.clause("RPL-04")
+def test_a_replay_does_not_repeat_effects(lab):
+    """What a group has handled is not handled again; what it missed is."""
+    tape = Tape(lab)
+    missed = tape.add(tape.start)
+    bus = lab.bus()
+    subscription = bus.subscribe("ampy.dev.bars.v1.>", group="gap", start="latest")
+    subscription.serve_replay()
+    handled = [tape.add(tape.start + (n + 1) * SECOND, entity=n) for n in range(4)]
+    lab.deliver_control(subscription, *handled)
+    confirmed = [each for each in handled if any(d.recorded for d in subscription.of(each.digest))]
+    lab.covered(confirmed, "no effect was confirmed before the replay")
+
+    request = lab.request_replay("bars", start=tape.start, end=tape.end)
+    lab.control(lab.arrived_replay(subscription, request, missed), "the gap was not replayed")
+    completed(lab, subscription, tape)
+    repeated = [n for n, each in enumerate(confirmed) if len(subscription.of(each.digest)) > 1]
+    lab.equal("RPL-04", [], repeated, "effects were repeated by a replay")
+
+
+@pytest.mark.clause("RPL-05")
+def test_watermarks_survive_a_restart(lab):
+    """The checkpoint names how far each key or partition is, also after the process was killed."""
+    lab.needs("durable_state")
+    state = lab.session.state_dir()
+    driver = lab.fresh_driver()
+    bus = lab.bus(driver=driver, state_dir=state)
+    subscription = bus.subscribe("ampy.dev.bars.v1.>")
+    wanted = [lab.sample("bars", entity=each % 2) for each in range(6)]
+    for each in wanted:
+        lab.inject(each)
+    lab.deliver_control(subscription, *wanted)
+    last = [subscription.of(each.digest)[-1] for each in wanted[-2:]]
+    lab.covered(all(each.recorded for each in last), "the effects were not confirmed")
+    before = subscription.checkpoint()
+    lab.true("RPL-05", before, "there are no high-watermarks", expected="one a key or partition")
+    highest = max(last, key=lambda each: int((each.position or "0").rpartition(":")[2]))
+    marks = {each.rpartition(":")[2] for each in before.values()}
+    place = (highest.position or "").rpartition(":")[2]
+    lab.true("RPL-05", place in marks, "no watermark is at the last settled record",
+             expected=place, seen=sorted(marks))  # fmt: skip
+    driver.kill()
+
+    again = lab.bus(driver=lab.respawn(driver), state_dir=state)
+    second = again.subscribe("ampy.dev.bars.v1.>")
+    sentinel = lab.sample("bars", entity=5)
+    lab.inject(sentinel)
+    lab.deliver_control(second, sentinel)
+    after = second.checkpoint()
+    gone = sorted(key for key, mark in before.items() if after.get(key) != mark)
+    lab.equal("RPL-05", [], gone, "watermarks were lost with the process")
+
+
+@pytest.mark.clause("RPL-05")
+def test_a_replay_leaves_live_checkpoints_alone(lab):
+    """Replaying old records moves no watermark back, and the group goes on where it was."""
+    tape = Tape(lab)
+    missed = [tape.add(tape.start + n * SECOND) for n in range(3)]
+    bus = lab.bus()
+    subscription = served(lab, bus, "ampy.dev.bars.v1.>")
+    live = lab.sample("bars", entity=0)
+    lab.inject(live)
+    lab.deliver_control(subscription, live)
+    before = subscription.checkpoint()
+    request = lab.request_replay("bars", start=tape.start, end=tape.end)
+    lab.control(lab.arrived_replay(subscription, request, *missed), "the gap was not replayed")
+    after = subscription.checkpoint()
+    moved = sorted(key for key, mark in before.items() if after.get(key) != mark)
+    lab.equal("RPL-05", [], moved, "a replay moved live checkpoints")
+
+
+@pytest.mark.clause("RPL-07")
+def test_a_broken_request_stops_nobody(lab):
+    """A request that does not parse starts nothing; the next one is answered."""
+    tape = Tape(lab)
+    missed = tape.add(tape.start)
+    bus = lab.bus()
+    subscription = served(lab, bus, "ampy.dev.bars.v1.>")
+    lab.inject(lab.sample("control", case="minimal"), payload=b"\x0a\xff")
+    request = lab.request_replay("bars", start=tape.start, end=tape.end)
+    done = lab.arrived_replay(subscription, request, missed)
+    lab.must("RPL-07", done, "a request on the control topic starts no replay")
+
+
+@pytest.mark.clause("RPL-07")
+def test_a_request_published_by_the_binding_is_answered(lab):
+    """An operator's tool may be built on the binding itself."""
+    tape = Tape(lab)
+    missed = tape.add(tape.start)
+    bus = lab.bus()
+    subscription = served(lab, bus, "ampy.dev.bars.v1.>")
+    fields = {"request_id": "by-hand", "domain": "bars", "version": "v1", "subtopic": "",
+              "start": stamp(tape.start), "end": stamp(tape.end)}  # fmt: skip
+    lab.publish(bus, lab.sample("control", case="minimal", fields=fields))
+    done = lab.arrived_replay(subscription, "by-hand", missed)
+    lab.must("RPL-07", done, "a request published by the binding starts no replay")
+
+
+@pytest.mark.clause("RPL-08")
+def test_replayed_records_are_the_originals(lab):
+    """Id, dedupe key, schema, times, extra headers and payload come back as they were."""
+    tape = Tape(lab, "news")
+    missed = [tape.add(tape.start + n * SECOND, headers={"x_desk": f"desk-{n}"}) for n in range(3)]
+    bus = lab.bus()
+    subscription = served(lab, bus, "ampy.dev.news.v1.>")
+    request = lab.request_replay("news", start=tape.start, end=tape.end)
+    lab.arrived_replay(subscription, request, *missed)
+    deliveries = subscription.replayed(request)
+    lab.covered(deliveries, "nothing was replayed")
+    known = {tape.envelopes[each.digest].headers["message_id"] for each in missed}
+    foreign = [each for each in deliveries if each.header("message_id") not in known]
+    lab.equal("RPL-08", 0, len(foreign), "replayed records carry new ids")
+    bodies = {each.digest for each in missed}
+    lab.true("RPL-08", all(e.digest in bodies for e in deliveries), "payloads were changed")
+    for each in deliveries:
+        sent = tape.envelopes[each.digest].headers
+        seen = {name: each.header(name) for name in sent}
+        lab.equal("RPL-08", sent, seen, "headers of a replayed record were changed")
+
+
+@pytest.mark.clause("RPL-09")
+def test_the_same_request_gives_the_same_records(lab):
+    """Three groups that ask for the same window are given the same records in the log's order."""
+    tape = Tape(lab)
+    missed = [tape.add(tape.start + n * SECOND, entity=n % 4) for n in range(12)]
+    bus = lab.bus()
+    seen = []
+    for group in ("one", "two", "three"):
+        subscription = served(lab, bus, "ampy.dev.bars.v1.>", group=group)
+        request = lab.request_replay("bars", start=tape.start, end=tape.end)
+        done = lab.arrived_replay(subscription, request, *missed)
+        lab.must("RPL-09", done, "the window was not replayed whole", expected=12,
+                 seen=len(subscription.replayed(request)))  # fmt: skip
+        seen.append(order(missed, subscription.replayed(request)))
+        subscription.leave()
+    lab.equal("RPL-09", [list(range(12))] * 3, seen, "the order differs")
+
+
+@pytest.mark.clause("RPL-10")
+def test_nothing_outside_of_the_scope_is_replayed(lab):
+    """Other domains, subtopics, versions, envs and times stay where they are."""
+    tape = Tape(lab)
+    wanted = tape.add(tape.start, entity=0)
+    subtopic = wanted.topic.split(".", 4)[4]
+    tape.add(tape.start, entity=1)
+    tape.add(tape.start, entity=0, domain="ticks")
+    tape.add(tape.start, entity=0, version="v2")
+    tape.add(tape.end + SECOND, entity=0)
+    paper = Tape(lab, env="paper")
+    paper.start, paper.end = tape.start, tape.end
+    paper.add(tape.start, entity=0)
+    bus = lab.bus()
+    subscription = served(lab, bus, "ampy.dev.bars.v1.>")
+    request = lab.request_replay("bars", start=tape.start, end=tape.end, subtopic=subtopic)
+    lab.control(lab.arrived_replay(subscription, request, wanted), "the scope was not replayed")
+    foreign = lab.request_replay("bars", env="paper", start=tape.start, end=tape.end)
+    completed(lab, subscription, tape)
+    seen = order([wanted], subscription.replayed(request))
+    lab.equal("RPL-10", [0], seen, "records outside of the scope were replayed")
+    crossed = len(subscription.replayed(foreign))
+    lab.equal("RPL-10", 0, crossed, "a request of another env was answered")
+
+
+@pytest.mark.clause("RPL-12")
+def test_a_replay_ends_and_does_not_feed_itself(lab):
+    """A window that is still open, with live records coming in, is replayed once and not for ever."""
+    tape = Tape(lab)
+    missed = [tape.add(tape.start + n * SECOND) for n in range(3)]
+    tape.end = dt.datetime.now(dt.UTC) + 3600 * SECOND
+    bus = lab.bus()
+    subscription = served(lab, bus, "ampy.dev.bars.v1.>")
+    request = lab.request_replay("bars", start=tape.start, end=tape.end)
+    lab.publish(bus, *lab.series(5))
+    lab.control(lab.arrived_replay(subscription, request, *missed), "the gap was not replayed")
+    again = lab.request_replay("bars", start=tape.start, end=tape.end)
+    completed(lab, subscription, tape)
+    counts = [len(lab.on_wire(each)) for each in missed]
+    plain = [n for each, n in zip(missed, counts, strict=True) if n > 1 and not _marked(lab, each)]
+    lab.equal("RPL-12", [], plain, "replayed records are in the live log again, without a mark")
+    total = len(subscription.replayed(request)) + len(subscription.replayed(again))
+    limit = 2 * (len(missed) + 8)
+    lab.true("RPL-12", total <= limit, "the replay feeds on itself", expected=limit, seen=total)
+
+
+def _marked(lab, sample):
+    """Tell whether every later copy of a record carries a header that its original does not."""
+    first, *copies = lab.on_wire(sample)
+    known = {name.lower() for name, _ in first.headers}
+    return all({name.lower() for name, _ in each.headers} - known for each in copies)

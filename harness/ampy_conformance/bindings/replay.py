@@ -1,0 +1,158 @@
+"""Replay: ReplayRequests from the control topic, answered out of the log (section 10).
+
+The log is read from its start to where it ended when the request came, by a reader of its own:
+live checkpoints do not move and a replay cannot meet its own output. Records go to the handler
+one after the other, so that the same request gives the same order (RPL-09), and pass the same
+deduplication as live ones, so that applied effects stay single (RPL-04).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from ampy_conformance.bindings.records import fold
+from ampy_conformance.bindings.state import key_scope
+from ampy_conformance.bindings.transport import Refusal, Unknown
+from ampy_conformance.contract import payloads, topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ampy_conformance.bindings.admission import Admission
+    from ampy_conformance.bindings.records import Record
+    from ampy_conformance.bindings.store import Store
+    from ampy_conformance.bindings.subscription import Subscription
+    from ampy_conformance.bindings.transport import Membership, Transport
+    from ampy_conformance.contract import Contract
+
+REQUEST = "ampy.control.v1.ReplayRequest"
+
+
+def control_topic(env: str) -> str:
+    """Return where ReplayRequests of an env travel (TOP-15)."""
+    return f"ampy.{env}.control.v1.replay_requests"
+
+
+class ReplayService:
+    """Answers the requests of one env for one subscription."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        env: str,
+        transport: Transport,
+        subscription: Subscription,
+        store: Store,
+        admission: Admission,
+    ) -> None:
+        self.contract = contract
+        self.env = env
+        self.subscription = subscription
+        self._transport = transport
+        self._store = store
+        self._admission = admission
+        self._types = payloads.types(contract)
+        self._membership: Membership | None = None
+        self._requests: asyncio.Queue[Record] = asyncio.Queue()
+        self._open: list[Record] = []
+        self._task = asyncio.ensure_future(self._serve())
+
+    async def begin(self, group: str, member: str, pattern: str, every: float) -> None:
+        """Join the control topic: one member of the group carries out each request."""
+        self.pattern = pattern
+        self._every = every
+        self._membership = await self._transport.join(
+            self.control(), f"{group}-replay", member, "latest", self._taken
+        )
+
+    def control(self) -> str:
+        """Return the topic whose requests are answered."""
+        return control_topic(self.env)
+
+    def _taken(self, record: Record) -> None:
+        if all(each.position != record.position for each in self._open):
+            self._open.append(record)
+            self._requests.put_nowait(record)
+
+    async def _serve(self) -> None:
+        while True:
+            record = await self._requests.get()
+            work = asyncio.ensure_future(self._answer(record))
+            while not work.done():
+                assert self._membership is not None
+                await self._membership.progress(self._open)
+                await asyncio.wait([work], timeout=self._every)
+            self._open.remove(record)
+            if work.exception() is None:
+                assert self._membership is not None
+                await self._membership.ack(record)
+            # What failed is not acknowledged: the broker hands it out again.
+
+    async def _answer(self, record: Record) -> None:
+        record.known = fold(record.headers)
+        reason = self._admission.refusal(record)
+        if reason is None:
+            record.body = self._admission.body(record)
+            request: Any = self._types.decode(record.known["schema_fqdn"], record.body)
+            if request.domain not in self.contract.domains:
+                reason = "contract_violation: the request names no domain"
+            elif not self._store.replayed(request.request_id):
+                await self.replay(request)
+                self._store.mark_replayed(request.request_id)
+        if reason is not None:
+            await self.subscription.bury_request(record, reason)
+
+    async def replay(self, request: Any) -> None:
+        """Hand the records in scope to the handler, and wait until all of them are settled."""
+        wanted = [
+            each
+            for each in self.ordered(await self._transport.read(self.source(request)))
+            if self.in_scope(each, request)
+        ]
+        for each in wanted:
+            each.replay = request.request_id
+            self.subscription.taken(each)
+        mine = request.request_id
+        while any(each.replay == mine for each in self.subscription.core.held):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+    # -- decisions, one method each -----------------------------------------------------
+
+    def source(self, request: Any) -> str:
+        """Return the pattern of the topics that are read: never outside of the env (RPL-10)."""
+        version, rest = request.version or "v1", request.subtopic or ">"
+        return f"ampy.{self.env}.{request.domain}.{version}.{rest}"
+
+    def ordered(self, records: Iterable[Record]) -> list[Record]:
+        """Return the records in the order in which they are replayed: that of the log."""
+        return list(records)
+
+    def in_scope(self, record: Record, request: Any) -> bool:
+        """Tell whether a record is in the window, in the key scope, and of this subscription."""
+        record.known = fold(record.headers)
+        if not topics.matches(self.pattern, record.topic) or self._admission.refusal(record):
+            return False
+        record.body = self._admission.body(record)
+        return self.in_window(record, request) and self.in_key_scope(record, request)
+
+    def in_window(self, record: Record, request: Any) -> bool:
+        """Tell whether `produced_at` is in `[start, end)`; a bound that is absent bounds nothing."""
+        at = dt.datetime.fromisoformat(record.known["produced_at"])
+        if request.HasField("start") and at < request.start.ToDatetime(dt.UTC):
+            return False
+        return not (request.HasField("end") and at >= request.end.ToDatetime(dt.UTC))
+
+    def in_key_scope(self, record: Record, request: Any) -> bool:
+        """Tell whether a record is of the entity that the request names (RPL-03)."""
+        return key_scope(self.contract, record, dict(request.key))
+
+    async def close(self) -> None:
+        """Leave the control topic."""
+        self._task.cancel()
+        if self._membership is not None:
+            with contextlib.suppress(Refusal, Unknown):
+                await self._membership.give_back(self._open)
+                await self._membership.leave()

@@ -1,0 +1,111 @@
+"""What a consumer knows of each entity, by its domain's rule (section 7, ORD-05 to ORD-11).
+
+A change is made in the same transaction that marks the record as seen: a crash leaves both or
+neither, so nothing is counted twice or lost.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from ampy_conformance.contract import payloads, topics
+
+if TYPE_CHECKING:
+    from ampy_conformance.bindings.records import Record
+    from ampy_conformance.bindings.store import Store
+    from ampy_conformance.contract import Contract
+    from ampy_conformance.contract.model import Domain
+
+State = dict[str, Any]
+
+
+class States:
+    """The states of one group, kept in its store."""
+
+    def __init__(self, contract: Contract, store: Store) -> None:
+        self._contract = contract
+        self._types = payloads.types(contract)
+        self._store = store
+
+    def apply(self, record: Record) -> tuple[str, str, str] | None:
+        """Return (domain, key, new state as JSON), None where the record changes nothing."""
+        if record.dead:
+            return None
+        domain = self._contract.domains[record.topic.split(".")[2]]
+        name = record.known["schema_fqdn"]
+        message = self._types.decode(name, record.body)
+        elements = list(payloads.elements(domain, name, message))
+        old = self._held(domain.name, record.key)
+        new = old
+        for each in elements:
+            new = self.changed(domain, new, each, record)
+        return None if new is None or new == old else (domain.name, record.key, json.dumps(new))
+
+    def changed(
+        self, domain: Domain, old: State | None, message: Any, record: Record
+    ) -> State | None:
+        """Return the state after one message."""
+        rule, field = domain.order.rule, domain.order.field
+        if field is None:
+            return None
+        if rule == "accumulate":
+            total = Decimal((old or {}).get("sum", "0")) + decimal(getattr(message, field))
+            return {"sum": format(total, "f")}
+        if rule == "counters" and self.counts(message.name):
+            return {"sum": (old or {}).get("sum", 0.0) + message.value}
+        at = (message.at if rule == "counters" else getattr(message, field)).ToNanoseconds()
+        if old is not None and not self.newer(old["at"], at):
+            return old
+        state = {"at": at, "message_id": record.known["message_id"]}
+        if domain.order.until:
+            state["until"] = getattr(message, domain.order.until).ToNanoseconds()
+        return state
+
+    def counts(self, metric: str) -> bool:
+        """Tell whether a metric is a counter, whose values are increments (A-66)."""
+        return metric.endswith("_total")
+
+    def newer(self, old: int, new: int) -> bool:
+        """Tell whether a record of time `new` replaces one of time `old` (nanoseconds)."""
+        return new > old
+
+    def valid(self, until: int) -> bool:
+        """Tell whether what holds until then (nanoseconds) still does."""
+        return dt.datetime.now(dt.UTC).timestamp() * 1e9 < until
+
+    def query(self, domain: str, key: str) -> State | None:
+        """Return what is held, without what has expired."""
+        state = self._held(domain, key)
+        if state is None or ("until" in state and not self.valid(state["until"])):
+            return None
+        return {name: each for name, each in state.items() if name in ("sum", "message_id")}
+
+    def _held(self, domain: str, key: str) -> State | None:
+        text = self._store.state(domain, key)
+        held: State | None = json.loads(text) if text else None
+        return held
+
+
+def decimal(value: Any) -> Decimal:
+    """Return a Decimal message's value."""
+    return Decimal(value.scaled).scaleb(-value.scale)
+
+
+def key_scope(contract: Contract, record: Record, wanted: dict[str, str]) -> bool:
+    """Tell whether every named part of the key has this value in the record's payload (RPL-03)."""
+    topic = topics.parse(contract, record.topic)
+    domain = contract.domains[topic.domain]
+    name = record.known["schema_fqdn"]
+    message = payloads.types(contract).decode(name, record.body)
+    for each in payloads.elements(domain, name, message):
+        for part, value in wanted.items():
+            path = domain.parts.get(part, part)
+            found: Any = each
+            for step in path.split("."):
+                found = getattr(found, step, "")
+            if str(found) != value:
+                return False
+    return True
