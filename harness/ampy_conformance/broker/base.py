@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ampy_conformance.broker import subjects
+from ampy_conformance.broker.facts import BrokerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -223,6 +226,25 @@ class Broker(ABC):
     @abstractmethod
     def restart(self) -> None:
         """Start a killed broker again on the same port and data; returns when it answers."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process of a broker that is ours and runs."""
+        return None
+
+    def freeze(self) -> None:
+        """Stop the process without ending it (SIGSTOP). BrokerError where it is not ours."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen process go on (SIGCONT)."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, sign: signal.Signals) -> None:
+        pid = self.pid
+        if not self.ours or pid is None:
+            raise BrokerError("only a running broker that the suite has started can be frozen")
+        os.kill(pid, sign)
 
     @abstractmethod
     def stop(self) -> None:

@@ -76,6 +76,11 @@ class EmbeddedNats(Broker):
             account = self._free.popleft()
         return NatsLane(account.name, self.server.url(account), self._streams)
 
+    @property
+    def pid(self) -> int | None:
+        """The server's process."""
+        return self.server.pid
+
     def kill(self) -> None:
         """End the server with SIGKILL."""
         self.server.kill()

@@ -202,6 +202,7 @@ class Subscription:
         self.deliveries: list[Delivery] = []
         self.abandoned: list[str] = []
         self._settled = 0
+        self.consumers: tuple[str, ...] = ()
         self._waiting: dict[str, Delivery] = {}
 
     def on_event(self, frame: Mapping[str, Any]) -> None:
@@ -253,8 +254,8 @@ class Subscription:
         with self.changed:
             self.changed.notify_all()
 
-    def settle(self, delivery: Delivery, verdict: str) -> None:
-        """Give the handler's verdict on a delivery; the answer is taken when it comes."""
+    def apply(self, delivery: Delivery, verdict: str = "ack") -> None:
+        """Let the handler come to its verdict without telling the binding: a point to be killed at."""
         with self.changed:
             delivery.verdict = verdict
             delivery.settled_order = self._settled
@@ -262,12 +263,17 @@ class Subscription:
             self._waiting.pop(delivery.handle, None)
         self._bus.history.add(
             "effect" if verdict == "ack" else "settle",
+            actor=self._bus.actor,
             group=self.group,
             subscription=self.handle,
             delivery=delivery.handle,
             body_hash=delivery.digest,
             detail={"verdict": verdict},
         )
+
+    def settle(self, delivery: Delivery, verdict: str) -> None:
+        """Give the handler's verdict on a delivery; the answer is taken when it comes."""
+        self.apply(delivery, verdict)
         pending = self._bus.driver.send(
             "settle",
             subscription=self.handle,
@@ -383,7 +389,7 @@ class Bus:
         self.handle = handle
         self.history = history
         self._handles = handles
-        self.actor = f"driver/{driver.incarnation}"
+        self.actor = f"driver-{driver.pid or 0}/{driver.incarnation}"
         self.subscriptions: dict[str, Subscription] = {}
 
     def producer(
@@ -416,7 +422,7 @@ class Bus:
         subscription = Subscription(self, handle, group, handler)
         self.subscriptions[handle] = subscription
         self.driver.on_event(handle, subscription.on_event)
-        self.driver.request(
+        answer = self.driver.request(
             "subscribe",
             bus=self.handle,
             subscription=handle,
@@ -426,8 +432,9 @@ class Bus:
             start=start,
             credit=credit,
         )
+        subscription.consumers = tuple(answer.get("consumers", ()))
         detail = {"subscribed": pattern, "start": start, "credit": credit}
-        self.history.add("mark", group=group, subscription=handle, detail=detail)
+        self.history.add("mark", actor=self.actor, group=group, subscription=handle, detail=detail)
         return subscription
 
     def scrape(self) -> Scrape:

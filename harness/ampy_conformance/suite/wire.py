@@ -37,6 +37,7 @@ class WireSide(Judging):
     history: Recorder
     _lane: Lane | None = None
     _wire: Observer | None = None
+    audited = False
 
     @property
     def broker(self) -> Broker:
@@ -82,6 +83,11 @@ class WireSide(Judging):
         literal = keys.from_parts(self.session.contract, sample.domain, key)
         return replace(sample, key=key, partition_key=literal)
 
+    def keyed_like(self, sample: Sample, record: WireRecord, *, dedupe_key: str) -> Sample:
+        """Return the record under another one's topic and keys: its duplicate by dedupe key."""
+        key = record.header("partition_key") or sample.partition_key
+        return replace(sample, topic=record.topic, partition_key=key, dedupe_key=dedupe_key)
+
     def with_unknown_field(self, sample: Sample) -> Sample:
         """Return the record with a payload field that no schema of today knows."""
         payload = sample.payload + UNKNOWN_FIELD
@@ -124,21 +130,40 @@ class WireSide(Judging):
         *,
         drop: Sequence[str] = (),
         payload: bytes | None = None,
+        corrupt: bool = False,
         **headers: str,
     ) -> Envelope:
         """Publish a valid envelope of `sample` raw, with the given faults, and return it.
 
-        `headers` override or add, `drop` removes, `payload` replaces the bytes on the wire.
+        `headers` override or add, `drop` removes, `payload` replaces the bytes on the wire;
+        `corrupt` notes in the history that no handler may be given the record.
         """
         more: dict[str, Any] = headers
         envelope = samples.envelope(self.session.contract, sample, **more)
         kept = {name: value for name, value in envelope.headers.items() if name not in drop}
         body = (envelope.payload or b"") if payload is None else payload
-        return self.inject_raw(envelope.topic, kept, body)
+        return self.inject_raw(envelope.topic, kept, body, corrupt=corrupt)
 
-    def inject_raw(self, topic: str, headers: Mapping[str, str], payload: bytes) -> Envelope:
+    def inject_raw(
+        self, topic: str, headers: Mapping[str, str], payload: bytes, *, corrupt: bool = False
+    ) -> Envelope:
         """Publish these bytes under these headers with the raw client, and return them."""
-        position = self.wire.publish(topic, headers, payload)
+        position = None
+        try:
+            position = self.wire.publish(topic, headers, payload)
+        finally:  # one whose end is unknown may be there all the same
+            self._injected(topic, headers, payload, position, corrupt=corrupt)
+        return Envelope(topic=topic, headers=dict(headers), payload=payload)
+
+    def _injected(
+        self,
+        topic: str,
+        headers: Mapping[str, str],
+        payload: bytes,
+        position: str | None,
+        *,
+        corrupt: bool,
+    ) -> None:
         self.history.add(
             "inject",
             actor="raw",
@@ -149,8 +174,8 @@ class WireSide(Judging):
             position=position,
             body_hash=body_digest(WireRecord(topic, tuple(headers.items()), payload))
             or hashlib.sha256(payload).hexdigest(),
+            detail={"corrupt": True} if corrupt else {},
         )
-        return Envelope(topic=topic, headers=dict(headers), payload=payload)
 
     def request_replay(
         self,
@@ -170,18 +195,37 @@ class WireSide(Judging):
         for name, each in {"start": start, "end": end}.items():
             request[name] = each and each.isoformat().replace("+00:00", "Z")
         sample = self.sample("control", case="minimal", env=env, fields=request)
-        self.history.add("replay", actor="raw", topic=sample.topic, detail={"request": request})
+        scope = {"request": request["request_id"], "domain": domain}
+        scope |= {
+            f"{name}_ns": int(at.timestamp() * 1000) * 1_000_000
+            for name, at in (("from", start), ("until", end))
+            if at is not None
+        }
+        narrow = bool(request["subtopic"] or request.get("key"))
+        self.history.add(
+            "replay", actor="raw", topic=sample.topic, detail={**scope, "narrow": narrow}
+        )
         self.inject(sample)
         return str(request["request_id"])
 
     def audit(self) -> None:
-        """Read everything that is stored, raw and from its start, into the history."""
-        if self.session.history is None:
+        """Read everything that is stored, raw and from its start, into the history; once."""
+        if self.audited:
             return
-        for each in self.wire.records():
-            headers = hashlib.sha256(repr(sorted(each.headers)).encode()).hexdigest()
+        self.audited = True
+        records = self.wire.records()
+        live = {
+            (each.topic, each.header("message_id")): each for each in records if not is_dead(each)
+        }
+        for each in records:
+            dead = is_dead(each)
+            detail: dict[str, Any] = {"stream": each.stream}
+            if dead:
+                detail["missing_headers"] = _missing(each, live)
+            elif at := _nanoseconds(each.header("produced_at")):
+                detail["produced_ns"] = at
             self.history.add(
-                "dlq" if is_dead(each) else "audit",
+                "dlq" if dead else "audit",
                 actor="raw",
                 topic=each.topic,
                 message_id=each.header("message_id"),
@@ -189,8 +233,18 @@ class WireSide(Judging):
                 key=each.header("partition_key"),
                 position=each.position,
                 body_hash=body_digest(each) or hashlib.sha256(each.payload).hexdigest(),
-                detail={"stream": each.stream, "header_hash": headers},
+                detail=detail,
             )
+        for each in self.wire.tap():
+            if not is_dead(each):
+                self.history.add(
+                    "wire",
+                    actor="raw",
+                    topic=each.topic,
+                    message_id=each.header("message_id"),
+                    body_hash=body_digest(each) or hashlib.sha256(each.payload).hexdigest(),
+                    detail={"at_ns": each.t_ns},
+                )
         self.history.add("mark", detail={"audited": True})
 
     # -- reading ------------------------------------------------------------------------
@@ -317,3 +371,20 @@ def is_dead(record: WireRecord) -> bool:
     """Tell whether a record is on a topic of the dlq domain, in whatever form (A-05)."""
     tokens = record.topic.split(".")
     return len(tokens) > 2 and tokens[2] == "dlq"
+
+
+def _missing(letter: WireRecord, live: Mapping[tuple[str, str | None], WireRecord]) -> int | None:
+    """Return how many headers of the original a dead letter lacks or changes; None without one."""
+    topic = letter.header("original_topic")
+    original = live.get((topic or "", letter.header("message_id")))
+    if original is None:
+        return None
+    return len(set(original.headers) - set(letter.headers))
+
+
+def _nanoseconds(text: str | None) -> int | None:
+    try:
+        at = dt.datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return None if at.tzinfo is None else int(at.timestamp() * 1000) * 1_000_000

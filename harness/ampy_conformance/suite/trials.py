@@ -1,0 +1,133 @@
+"""Trials: one campaign a fault, run when first asked for, judged by the temporal properties."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ampy_conformance.driver import DriverDied
+from ampy_conformance.faults.catalogue import FAULTS
+from ampy_conformance.faults.toxiproxy import Toxiproxy, ToxiproxyMissing
+from ampy_conformance.history import properties
+from ampy_conformance.suite.campaign import Campaign
+from ampy_conformance.suite.lab import Lab
+from ampy_conformance.suite.verdicts import NotClaimed, NotRun
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ampy_conformance.faults.catalogue import Fault
+    from ampy_conformance.faults.toxiproxy import Proxy
+    from ampy_conformance.history import Recorder
+    from ampy_conformance.history.properties import Property, Result
+    from ampy_conformance.suite.session import Session
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one fault brought to light: how often it fired, and every property's result.
+
+    `neighbours` are the events around each example of a violation, as readable lines.
+    """
+
+    fault: Fault
+    fired: int
+    drained: bool
+    events: int
+    recovery: float | None
+    results: Mapping[str, Result]
+    neighbours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Trials:
+    """The trials of a run; each fault strikes once, however many cases look at the outcome."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._done: dict[str, Trial | Exception] = {}
+        self._toxiproxy: Toxiproxy | None = None
+        self._rules = properties.load(session.contract)
+
+    def of(self, name: str) -> Trial:
+        """Return the trial of a fault, or raise again what prevented it."""
+        if name not in self._done:
+            try:
+                self._done[name] = self._run(FAULTS[name])
+            except DriverDied:
+                raise  # one death may be chance: the case is tried again, and with it the trial
+            except Exception as error:  # noqa: BLE001 (every case of this fault ends in it)
+                self._done[name] = error
+        found = self._done[name]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _run(self, fault: Fault) -> Trial:
+        lab = Lab(self._session, f"fault {fault.name}")
+        proxy: Proxy | None = None
+        try:
+            self._needs(lab, fault)
+            if "network" in fault.needs:
+                proxy = self._server().proxy(lab.lane.url)
+            rng = random.Random(f"{self._session.options.seed} {fault.name}")
+            campaign = Campaign(lab, rng, through=proxy)
+            fired = campaign.run(fault.strike)
+            healed = campaign.healed_at
+            return self._judged(
+                fault,
+                lab.history,
+                int(fired or 0),
+                drained=not campaign.left_over(),
+                recovery=None if healed is None else campaign.recovery(healed),
+            )
+        finally:
+            lab.close()
+
+    def _needs(self, lab: Lab, fault: Fault) -> None:
+        broker = lab.broker
+        if {"broker", "network"} & set(fault.needs) and not broker.durable:
+            raise NotClaimed(f"the {broker.kind} broker has no network and keeps nothing")
+        if "broker" in fault.needs and not broker.ours:
+            raise NotRun(f"{fault.name}: the broker was given by URL; leave --broker-url out")
+
+    def _server(self) -> Toxiproxy:
+        if self._toxiproxy is None:
+            try:
+                self._toxiproxy = Toxiproxy()
+            except ToxiproxyMissing as error:
+                raise NotRun(f"network faults: {error}") from error
+        return self._toxiproxy
+
+    def _judged(
+        self, fault: Fault, history: Recorder, fired: int, *, drained: bool, recovery: float | None
+    ) -> Trial:
+        rows = [each.row() for each in history]
+        with tempfile.TemporaryDirectory(prefix="ampy-conform-trial-") as scratch:
+            path = Path(scratch) / "events.jsonl"
+            lines = (json.dumps({"case": fault.name, **each}, default=str) for each in rows)
+            path.write_text("".join(f"{each}\n" for each in lines), "utf-8")
+            connection = properties.open_history(self._session.contract, path)
+            results = {each.rule.name: each for each in properties.judge(connection, self._rules)}
+            neighbours = {
+                name: tuple(
+                    " ".join(f"{key}={value}" for key, value in event.items())
+                    for event in properties.around(connection, each.examples[0])
+                )
+                for name, each in results.items()
+                if each.total and each.rule.severity == "fail"
+            }
+            connection.close()
+        return Trial(fault, fired, drained, len(rows), recovery, results, neighbours)
+
+    def rule(self, name: str) -> Property:
+        """Return a property by name."""
+        return next(each for each in self._rules if each.name == name)
+
+    def close(self) -> None:
+        """End the proxy server."""
+        if self._toxiproxy is not None:
+            self._toxiproxy.stop()
