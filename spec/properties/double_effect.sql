@@ -11,3 +11,9 @@ FROM effects AS a
 JOIN effects AS b
   ON b.scope = a.scope AND b.grp = a.grp AND b.message_id = a.message_id AND b.topic = a.topic
 WHERE b.delivered > a.confirmed
+  AND (b.subscription = a.subscription OR b.started_ns > a.confirmed_ns + 250000000)
+  AND b.replay IS NULL
+  AND NOT EXISTS (
+    SELECT 1 FROM pauses AS z
+    WHERE z.scope = b.scope AND z.subscription = b.subscription AND a.confirmed > z.paused
+      AND b.delivered > z.resumed AND b.delivered_ns < z.resumed_ns + 2000000000)

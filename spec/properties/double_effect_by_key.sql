@@ -12,3 +12,8 @@ JOIN effects AS b
   ON b.scope = a.scope AND b.grp = a.grp AND b.topic = a.topic AND b.dedupe_key = a.dedupe_key
  AND b.message_id <> a.message_id
 WHERE b.delivered > a.confirmed
+  AND (b.subscription = a.subscription OR b.started_ns > a.confirmed_ns + 250000000)
+  AND NOT EXISTS (
+    SELECT 1 FROM pauses AS z
+    WHERE z.scope = b.scope AND z.subscription = b.subscription AND a.confirmed > z.paused
+      AND b.delivered > z.resumed AND b.delivered_ns < z.resumed_ns + 2000000000)

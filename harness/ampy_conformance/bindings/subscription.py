@@ -96,7 +96,8 @@ class Subscription:
             payload=base64.b64encode(record.body).decode(),
             attempt=record.attempt,
             position=record.position,
-            t_ns=time.monotonic_ns(),
+            # From before the look whether it was seen: another member may be at it as well.
+            t_ns=int(record.delivered_at * 1e9),
             **more,
         )
 

@@ -43,6 +43,7 @@ Examples:
   ampy-conform certify nats                          the reference binding on an embedded nats-server
   ampy-conform certify "exec:./my-driver --flag"     your binding, through your driver
   ampy-conform certify nats --clause ORD-01 -v       one clause, case by case
+  ampy-conform certify nats --faults all             and under crashes, cuts and restarts
   ampy-conform explain ORD-01                        what a clause says, and what to look at
 \b
 Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usage,
@@ -52,6 +53,12 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
 @click.option("--clause", "clauses", multiple=True, help="Only this clause (repeatable).")
 @click.option("--group", "groups", multiple=True, help="Only this group, e.g. ORD (repeatable).")
 @click.option("--profile", "profiles", multiple=True, help="Only this profile (repeatable).")
+@click.option(
+    "--faults",
+    multiple=True,
+    help="Also let these faults strike: all, a family (process, broker, network, envelope, "
+    "handler) or a name (repeatable). Needs the extra `history`.",
+)
 @click.option("--case", help="Only cases whose name matches this expression.")
 @click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
 @click.option("--broker", "broker_url", help="URL of a broker of yours instead of an embedded one.")
@@ -87,6 +94,7 @@ def command(
     clauses: tuple[str, ...],
     groups: tuple[str, ...],
     profiles: tuple[str, ...],
+    faults: tuple[str, ...],
     case: str | None,
     seed: int | None,
     broker_url: str | None,
@@ -125,6 +133,7 @@ def command(
             profiles=profiles,
             case=case,
             history=history,
+            faults=faults,
         )
         log = Path(scratch) / "pytest.log"
         target.unlink(missing_ok=True)

@@ -63,7 +63,7 @@ def command(name: str | None, spec: Path | None, as_json: bool) -> int:
 
 
 def _facts(contract: Contract, clause: Clause) -> dict[str, Any]:
-    tests = references.tests(room("conformance")).get(clause.id, [])
+    tests = references.judges(room("conformance"), contract.root).get(clause.id, [])
     mutants = [e for e in references.mutants(PACKAGE / "mutants") if e.clause == clause.id]
     return {
         "id": clause.id,

@@ -43,7 +43,7 @@ def command() -> None:
 def check(spec: Path | None, as_json: bool) -> int:
     """Check clauses, ambiguities, tests, mutants and generated files against one another."""
     contract = contracts.load(spec)
-    tests = references.tests(room("conformance"))
+    tests = references.judges(room("conformance"), contract.root)
     mutants = references.mutants(PACKAGE / "mutants")
     wrong = speccheck.problems(contract, tests, mutants, room("golden").parent)
     if as_json:
@@ -68,7 +68,7 @@ def check(spec: Path | None, as_json: bool) -> int:
 def coverage(spec: Path | None, as_json: bool) -> int:
     """Show how many clauses are verified, how, by level; and which MUST has no mutant."""
     contract = contracts.load(spec)
-    tests = references.tests(room("conformance"))
+    tests = references.judges(room("conformance"), contract.root)
     planted = {each.clause for each in references.mutants(PACKAGE / "mutants")}
     counts = Counter((each.level, each.verified) for each in contract.clauses.values())
     blind = [

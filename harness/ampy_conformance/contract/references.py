@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,6 +54,24 @@ def tests(folder: Path) -> dict[str, list[SuiteRef]]:
                 for clause in dict.fromkeys(_marked(node, constants)):
                     found[clause].append(ref)
     return dict(found)
+
+
+def properties(folder: Path) -> dict[str, list[SuiteRef]]:
+    """Return the temporal properties of a contract by clause id, as what judges these clauses."""
+    found: dict[str, list[SuiteRef]] = defaultdict(list)
+    for path in sorted(folder.glob("*.sql")):
+        facts = dict(re.findall(r"(?m)^-- (clauses|means): (.+)$", path.read_text("utf-8")))
+        for clause in facts.get("clauses", "").replace(",", " ").split():
+            found[clause].append(SuiteRef(path.name, path.stem, 1, facts.get("means", "")))
+    return dict(found)
+
+
+def judges(suite: Path, spec: Path) -> dict[str, list[SuiteRef]]:
+    """Return tests and properties by clause id."""
+    found = tests(suite)
+    for clause, refs in properties(spec / "properties").items():
+        found[clause] = [*found.get(clause, ()), *refs]
+    return found
 
 
 def _constants(tree: ast.Module) -> dict[str, ast.expr]:

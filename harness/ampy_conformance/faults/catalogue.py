@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     Campaign = Any
     Strike = Callable[[Campaign], int]
 
-FAMILIES = ("process", "network", "envelope", "handler")
+FAMILIES = ("process", "broker", "network", "envelope", "handler")
 # What every campaign shows: records flow, through two producers, to two groups.
 ALWAYS = (
-    "phantom", "failed_but_visible", "lost_from_log", "lost", "skipped", "double_effect",
-    "delivery_order", "order_effects", "ack_without_effect", "checkpoint_ahead",
-    "checkpoint_regress", "one_position_two_records", "corrupted", "credit_overrun",
-    "attempts_beyond_bound", "attempt_numbers",
+    "phantom", "lost_from_log", "lost", "skipped", "double_effect", "delivery_order",
+    "order_effects", "ack_without_effect", "checkpoint_ahead", "one_position_two_records",
+    "credit_overrun",
 )  # fmt: skip
+RETRIES = ("attempts_beyond_bound", "attempt_numbers")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ def _kill_at(campaign: Campaign, point: str, rounds: int = 3) -> int:
 @fault(
     "kill-before-effect", "process",
     "SIGKILL of a consumer whose handler has the record and has done nothing yet",
-    reaches=("redelivered_after_crash",), needs=("kill",),
+    reaches=("redelivered_after_crash", "resume_gap", "checkpoint_regress", *RETRIES),
+    needs=("kill",),
 )  # fmt: skip
 def kill_before_effect(campaign: Campaign) -> int:
     return _kill_at(campaign, "before")
@@ -112,7 +113,8 @@ def kill_before_effect(campaign: Campaign) -> int:
 @fault(
     "kill-after-effect", "process",
     "SIGKILL of a consumer between the handler's effect and its verdict",
-    reaches=("redelivered_after_crash",), needs=("kill",),
+    reaches=("redelivered_after_crash", "resume_gap", "checkpoint_regress", *RETRIES),
+    needs=("kill",),
 )  # fmt: skip
 def kill_after_effect(campaign: Campaign) -> int:
     return _kill_at(campaign, "between")
@@ -121,7 +123,7 @@ def kill_after_effect(campaign: Campaign) -> int:
 @fault(
     "kill-after-ack", "process",
     "SIGKILL of a consumer right after the binding has recorded the verdict",
-    needs=("kill",),
+    reaches=("resume_gap", "checkpoint_regress"), needs=("kill",),
 )  # fmt: skip
 def kill_after_ack(campaign: Campaign) -> int:
     return _kill_at(campaign, "after")
@@ -154,7 +156,7 @@ def pause_consumer(campaign: Campaign) -> int:
 
 
 @fault(
-    "pause-broker", "process", "SIGSTOP of the broker for longer than a publish may take",
+    "pause-broker", "broker", "SIGSTOP of the broker for longer than a publish may take",
     reaches=("unknown_outcomes", "recovered"), needs=("broker",),
 )  # fmt: skip
 def pause_broker(campaign: Campaign) -> int:
@@ -168,7 +170,7 @@ def pause_broker(campaign: Campaign) -> int:
 
 
 @fault(
-    "kill-broker", "process", "SIGKILL of the broker and a restart on the same data",
+    "kill-broker", "broker", "SIGKILL of the broker and a restart on the same data",
     reaches=("recovered",), needs=("broker",),
 )  # fmt: skip
 def kill_broker(campaign: Campaign) -> int:
@@ -179,6 +181,20 @@ def kill_broker(campaign: Campaign) -> int:
     campaign.healed()
     time.sleep(1.5)
     return 1
+
+
+@fault(
+    "full-stream", "broker", "the broker refuses every record for a second",
+    reaches=("failed_but_visible", "recovered"),
+)  # fmt: skip
+def full_stream(campaign: Campaign) -> int:
+    campaign.fault("full-stream")
+    campaign.lab.wire.fill_main()
+    time.sleep(1.2)
+    campaign.lab.wire.heal_main()
+    campaign.healed()
+    time.sleep(1.0)
+    return sum(outcome == "fail" for _, outcome in campaign.outcomes)
 
 
 # -- network ----------------------------------------------------------------------------
@@ -305,7 +321,7 @@ def corrupt(campaign: Campaign) -> int:
 
 @fault(
     "handler-fails", "handler", "a handler that fails once, twice, or for ever",
-    reaches=("dlq_missing", "dlq_spurious", "dlq_fidelity", "stuck"),
+    reaches=("dlq_missing", "dlq_spurious", "dlq_fidelity", "stuck", *RETRIES),
 )  # fmt: skip
 def handler_fails(campaign: Campaign) -> int:
     return int(campaign.scripted(["fail"], ["fail", "fail"], ["always fail"]))
@@ -313,15 +329,15 @@ def handler_fails(campaign: Campaign) -> int:
 
 @fault(
     "handler-hangs", "handler", "a handler that gives no verdict on some records, once or for ever",
-    reaches=("dlq_missing", "dlq_fidelity", "stuck"),
+    reaches=("dlq_missing", "dlq_fidelity", "stuck", *RETRIES),
 )  # fmt: skip
 def handler_hangs(campaign: Campaign) -> int:
-    return int(campaign.scripted(["hang"], ["hang", "fail"]))
+    return int(campaign.scripted(["hang"], ["hang", "fail"], ["always hang"], each=3))
 
 
 @fault(
-    "slow-consumer", "handler", "a handler that holds on to everything for two seconds while records keep coming",
+    "slow-consumer", "handler", "handlers that hold on to everything for half a second, again and again",
     reaches=("silent_drop",),
 )  # fmt: skip
 def slow_consumer(campaign: Campaign) -> int:
-    return int(campaign.stall(2.0))
+    return sum(campaign.stall(0.5) for _ in range(4))

@@ -32,17 +32,19 @@ COLUMNS = {
     "key": "VARCHAR", "producer": "VARCHAR", "pseq": "BIGINT", "group": "VARCHAR",
     "subscription": "VARCHAR", "delivery": "VARCHAR", "attempt": "BIGINT", "position": "VARCHAR",
     "body_hash": "VARCHAR",
-    "detail": (
-        'STRUCT(recorded BOOLEAN, audited BOOLEAN, verdict VARCHAR, stream VARCHAR, '
-        '"start" VARCHAR, max_attempts BIGINT)'
-    ),
 }  # fmt: skip
+# Facts that only some kinds of events have; they stand in `detail`.
+DETAILS = {
+    "recorded": "BOOLEAN", "audited": "BOOLEAN", "verdict": "VARCHAR", "stream": "VARCHAR",
+    "start": "VARCHAR", "max_attempts": "BIGINT", "credit": "BIGINT", "backoff_base_ms": "BIGINT",
+    "fault": "VARCHAR", "drained": "BOOLEAN", "corrupt": "BOOLEAN", "replay": "VARCHAR",
+    "missing_headers": "BIGINT", "produced_ns": "BIGINT", "at_ns": "BIGINT", "request": "VARCHAR",
+    "domain": "VARCHAR", "from_ns": "BIGINT", "until_ns": "BIGINT", "narrow": "BOOLEAN",
+    "started_ns": "BIGINT",
+}  # fmt: skip
+RENAMED = {"case": "scope", "group": "grp", "start": "started"}
 LOAD = """
-CREATE TABLE events AS
-SELECT "case" AS scope, seq, t_ns, kind, actor, uid, message_id, dedupe_key, topic, "key",
-       producer, pseq, "group" AS grp, subscription, delivery, attempt, position, body_hash,
-       detail.recorded AS recorded, detail.audited AS audited, detail.verdict AS verdict,
-       detail.stream AS stream, detail."start" AS started, detail.max_attempts AS max_attempts
+CREATE TABLE events AS SELECT {chosen}
 FROM read_json(?, format = 'newline_delimited', columns = {columns})
 WHERE kind NOT IN ('history', 'end')
 """
@@ -97,20 +99,33 @@ def load(contract: Contract) -> list[Property]:
     return found
 
 
-def open_history(contract: Contract, path: Path) -> DuckDBPyConnection:
-    """Load a history into DuckDB, with the projections that the properties share."""
+def duckdb() -> Any:
+    """Return the module; raises `UsageError` where the extra is not installed."""
     try:
-        import duckdb  # noqa: PLC0415 (an extra: only judging histories needs it)
+        import duckdb as module  # noqa: PLC0415 (an extra: only judging histories needs it)
     except ImportError as error:
         raise UsageError(
             "judging histories needs DuckDB: pip install 'ampy-bus-conformance[history]'"
         ) from error
-    connection = duckdb.connect()
+    return module
+
+
+def open_history(contract: Contract, path: Path) -> DuckDBPyConnection:
+    """Load a history into DuckDB, with the projections that the properties share."""
+    connection: DuckDBPyConnection = duckdb().connect()
     connection.execute("SET enable_progress_bar = false")
-    columns = ", ".join(f"'{name}': '{kind}'" for name, kind in COLUMNS.items())
-    connection.execute(LOAD.format(columns=f"{{{columns}}}"), [str(path)])
+    connection.execute(_load(), [str(path)])
     _run(connection, "views", (contract.root / "properties" / "views.sql").read_text("utf-8"))
     return connection
+
+
+def _load() -> str:
+    detail = ", ".join(f'"{name}" {kind}' for name, kind in DETAILS.items())
+    kinds = {**COLUMNS, "detail": f"STRUCT({detail})"}
+    columns = ", ".join(f"'{name}': '{kind}'" for name, kind in kinds.items())
+    chosen = [f'"{name}" AS {RENAMED.get(name, name)}' for name in COLUMNS]
+    chosen += [f'detail."{name}" AS {RENAMED.get(name, name)}' for name in DETAILS]
+    return LOAD.format(chosen=", ".join(chosen), columns=f"{{{columns}}}")
 
 
 def judge(connection: DuckDBPyConnection, wanted: Iterable[Property]) -> list[Result]:
@@ -149,11 +164,9 @@ def around(
 
 
 def _run(connection: DuckDBPyConnection, name: str, query: str) -> Any:
-    import duckdb  # noqa: PLC0415 (loaded by now)
-
     try:
         return connection.execute(query)
-    except duckdb.Error as error:
+    except duckdb().Error as error:
         first = str(error).strip().splitlines()[0]
         raise SpecError(f"properties/{name}.sql does not run: {first}") from error
 

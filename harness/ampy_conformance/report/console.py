@@ -37,6 +37,7 @@ STYLES = {
 }
 # Cases that could not be judged for one and the same reason are listed this many times.
 SAME_REASON = 3
+MANY = 100
 
 
 def show(report: Report, console: Console, path: Path | None = None) -> None:
@@ -51,6 +52,9 @@ def show(report: Report, console: Console, path: Path | None = None) -> None:
     if report.cases:
         console.print(_profiles(report))
         _others(report, console)
+    if report.trials:
+        console.print(_trials(report))
+        console.print(_chances(report))
     style = {0: "bold green", 1: "bold red"}.get(report.end["exit"], "bold yellow")
     who = report.run["driver"]
     name = who.get("name", who["connectable"])
@@ -141,6 +145,46 @@ def _profiles(report: Report) -> Table:
         cells: list[Any] = [name, f"{profile['must_passed']} of {profile['must']}"]
         table.add_row(*cells, *(_cell(each, counts[name][each]) for each in shown))
     return table
+
+
+def _trials(report: Report) -> Table:
+    """Return a table of the faults: how often each fired, and how long recovery took."""
+    table = Table(title=None, box=None, pad_edge=False, header_style="dim")
+    table.add_column("fault", no_wrap=True)
+    for name in ("fired", "events", "recovered in", "took"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in report.trials:
+        recovery = each["recovery_seconds"]
+        table.add_row(
+            each["fault"],
+            str(each["fired"]),
+            str(each["events"]),
+            "[dim].[/]" if recovery is None else f"{recovery:.2f} s",
+            f"{each['seconds']:.1f} s",
+        )
+    return table
+
+
+def _chances(report: Report) -> Table:
+    """Return the matrix of properties against faults: how often each had a chance to be broken.
+
+    Faults are numbered in the order of the table above and `++` is a hundred and more, so that
+    it fits a terminal.
+    """
+    table = Table(title=None, box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    table.add_column("chances by fault", max_width=22, no_wrap=True)
+    for number, _ in enumerate(report.trials, 1):
+        table.add_column(str(number), justify="right", no_wrap=True)
+    names = sorted({name for each in report.trials for name in each["chances"]})
+    for name in names:
+        table.add_row(name, *(_chance(each, name) for each in report.trials))
+    return table
+
+
+def _chance(trial: Line, name: str) -> str:
+    violations, chances = trial["violations"].get(name, 0), trial["chances"].get(name, 0)
+    text = "." if not chances else str(chances) if chances < MANY else "++"
+    return f"[red]{text}[/]" if violations else f"[dim]{text}[/]" if not chances else text
 
 
 def _cell(outcome: str, count: int) -> str:

@@ -58,6 +58,7 @@ class Report:
     cases: tuple[Line, ...]
     clauses: dict[str, Line]
     end: Line
+    trials: tuple[Line, ...] = ()
 
 
 def read(path: Path) -> Report:
@@ -97,4 +98,5 @@ def read(path: Path) -> Report:
         cases=tuple(row for row in rows if row["kind"] == "case"),
         clauses={row["id"]: row for row in rows if row["kind"] == "clause"},
         end=rows[-1],
+        trials=tuple(row for row in rows if row["kind"] == "trial"),
     )

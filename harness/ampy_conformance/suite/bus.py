@@ -246,13 +246,18 @@ class Subscription:
             attempt=delivery.attempt,
             position=delivery.position,
             body_hash=delivery.digest,
-            detail={"replay": delivery.replay} if delivery.replay else {},
+            detail=self._facts(frame),
         )
         verdict = self.handler(delivery)
         if verdict is not None:
             self.settle(delivery, verdict)
         with self.changed:
             self.changed.notify_all()
+
+    def _facts(self, frame: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what else a delivery tells; its stamp only where the driver's clock is ours."""
+        facts = {"replay": frame["replay"]} if "replay" in frame else {}
+        return facts | ({"started_ns": frame["t_ns"]} if self._bus.clock_trusted else {})
 
     def apply(self, delivery: Delivery, verdict: str = "ack") -> None:
         """Let the handler come to its verdict without telling the binding: a point to be killed at."""
@@ -329,6 +334,7 @@ class Subscription:
     def grant(self, count: int) -> None:
         """Allow so many more unsettled deliveries."""
         self._bus.driver.request("credit", subscription=self.handle, n=count)
+        self._bus.history.add("mark", subscription=self.handle, detail={"credit": count})
 
     def hanging(self) -> list[Delivery]:
         """Return the deliveries that have no verdict yet."""
@@ -384,8 +390,17 @@ class Subscription:
 class Bus:
     """An open connection of the binding."""
 
-    def __init__(self, driver: Driver, handle: str, history: Recorder, handles: Handles) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        handle: str,
+        history: Recorder,
+        handles: Handles,
+        *,
+        clock_trusted: bool = False,
+    ) -> None:
         self.driver = driver
+        self.clock_trusted = clock_trusted
         self.handle = handle
         self.history = history
         self._handles = handles

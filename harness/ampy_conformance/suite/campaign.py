@@ -190,7 +190,8 @@ class Campaign:
         if not steps:
             return "ack"
         step = steps[0] if len(steps) == 1 and steps[0].startswith("always") else steps.pop(0)
-        return None if step == "hang" else step.removeprefix("always ")
+        verdict = step.removeprefix("always ")
+        return None if verdict == "hang" else verdict
 
     def caught(self, point: str, member: Member, atleast: int = 4, patience: float = 4.0) -> int:
         """Set a trap and wait until deliveries are in it; returns how many."""

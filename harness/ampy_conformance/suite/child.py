@@ -33,6 +33,7 @@ class Request:
     profiles: tuple[str, ...] = ()
     case: str | None = None
     history: Path | None = None
+    faults: tuple[str, ...] = ()
     extra: tuple[str, ...] = field(default=())
 
 
@@ -58,6 +59,7 @@ def command(request: Request) -> list[str]:
         ("--clause", request.clauses),
         ("--group", request.groups),
         ("--profile", request.profiles),
+        ("--faults", request.faults),
     ):
         for value in values:
             line += [name, value]

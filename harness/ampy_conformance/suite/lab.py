@@ -13,7 +13,7 @@ from ampy_conformance.broker import BrokerError
 from ampy_conformance.driver import DriverError, DriverRefused
 from ampy_conformance.suite import handlers
 from ampy_conformance.suite.bus import Bus, Producer, Published, Subscription
-from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed, NotRun
+from ampy_conformance.suite.verdicts import ClauseFailed, Inconclusive, NotClaimed, NotRun
 from ampy_conformance.suite.wire import WireSide
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ampy_conformance.contract.samples import Sample
     from ampy_conformance.driver import Driver
     from ampy_conformance.suite.session import Session
+    from ampy_conformance.suite.trials import Trial
 
 # Short enough that a run with failures ends, long enough that a healthy binding on a busy
 # two-core machine is never late: the slowest legal path (three attempts and one redelivery
@@ -80,7 +81,8 @@ class Lab(WireSide):
         self.wire.ping()  # the tap listens before the binding can speak
         process = driver or self.session.pooled()
         handle = self.session.handles.new("b")
-        bus = Bus(process, handle, self.history, self.session.handles)
+        trusted = self.session.clock.trusted
+        bus = Bus(process, handle, self.history, self.session.handles, clock_trusted=trusted)
         self._buses.append(bus)
         process.request(
             "open",
@@ -91,8 +93,9 @@ class Lab(WireSide):
             names=dict(self.lane.names),
             tuning={**TUNING, **tuning},
         )
-        attempts = {**TUNING, **tuning}["max_attempts"]
-        self.history.add("mark", actor=bus.actor, detail={"max_attempts": attempts})
+        told = {**TUNING, **tuning}
+        detail = {name: told[name] for name in ("max_attempts", "backoff_base_ms")}
+        self.history.add("mark", actor=bus.actor, detail=detail)
         return bus
 
     def fresh_driver(self) -> Driver:
@@ -136,6 +139,19 @@ class Lab(WireSide):
         with ThreadPoolExecutor(len(jobs)) as pool:
             done = [pool.submit(run, *job) for job in jobs]
             return [each for future in done for each in future.result()]
+
+    def timers(self, count: int, seconds: float) -> Callable[[], list[float]]:
+        """Start as many timers at once; the function returned gives how long each one took."""
+
+        def sleep(_: int) -> float:
+            began = time.monotonic()
+            time.sleep(seconds)
+            return time.monotonic() - began
+
+        pool = ThreadPoolExecutor(count)
+        started = [pool.submit(sleep, each) for each in range(count)]
+        pool.shutdown(wait=False)
+        return lambda: [each.result() for each in started]
 
     @staticmethod
     def interleaved(streams: dict[tuple[int, int], list[Sample]], producer: int) -> list[Sample]:
@@ -248,6 +264,31 @@ class Lab(WireSide):
                     position=str(state.ack_floor),
                     detail={"stream": state.stream},
                 )
+
+    def judge_trial(self, trial: Trial, name: str) -> None:
+        """Judge the clauses of a property by what a fault's campaign has brought to light."""
+        result = trial.results[name]
+        self.controlled = True
+        first = result.rule.clauses[0]
+        if result.total and result.rule.severity == "fail":
+            examples = [each.says for each in result.examples]
+            raise ClauseFailed(
+                first,
+                f"{result.rule.means} ({trial.fault.name}: {examples[0]})",
+                f"no violation in {result.covered} chances",
+                [f"{result.total} in all", *examples, "around the first:", *trial.neighbours[name]],
+            )
+        self.covered(trial.fired, f"the fault {trial.fault.name} was not seen to fire")
+        waited = result.rule.severity != "fail" or trial.drained
+        self.covered(
+            waited, "not everything was handled when time was up, and nothing proves a loss"
+        )
+        says = f"the campaign gave {name} no chance to show"
+        self.covered(result.covered or result.rule.severity != "fail", says)
+        for each in result.rule.clauses:
+            self.true(each, holds=True, says=result.rule.means)
+        if result.total:
+            self.note(f"{name}: {result.total} of {result.covered}")
 
     # -- fitness ------------------------------------------------------------------------
 

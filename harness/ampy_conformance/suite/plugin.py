@@ -20,9 +20,10 @@ from ampy_conformance._layout import room
 from ampy_conformance.contract.digest import tree_digest
 from ampy_conformance.report import lines
 from ampy_conformance.report.outcomes import Exit, Outcome
-from ampy_conformance.suite import cases, known, rollup
+from ampy_conformance.suite import cases, faulting, known, rollup
 from ampy_conformance.suite.lab import Lab
 from ampy_conformance.suite.session import Options, Session
+from ampy_conformance.suite.trials import Trials
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -49,6 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--report", help="write the JSON Lines report here")
     group.addoption("--history", help="write the event history of every case here")
     group.addoption("--spec", help="folder of another contract")
+    group.addoption("--faults", action="append", default=[], help="faults by name or family; all")
     group.addoption("--known-failures", help="YAML file of accepted failures")
     group.addoption("--time-scale", type=float, default=1.0, help="stretch all waiting times")
     group.addoption("--strict-should", action="store_true", help="warnings fail the run")
@@ -87,6 +89,7 @@ class Run:
         )
         path = option("--known-failures")
         self.known = known.load(Path(path), self.contract.clauses) if path else ()
+        self.faults = frozenset(each.name for each in faulting.wanted(option("--faults")))
         self.selection = {
             what: [each.upper() if what != "profile" else each for each in option(f"--{what}")]
             for what in ("clause", "group", "profile")
@@ -127,6 +130,17 @@ class Run:
                         else f"there is no {what} {each!r}; there are {', '.join(sorted(names[what]))}"
                     )
 
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make a case of every fault and each property that it gives a chance to show."""
+        if "cell" in metafunc.fixturenames:
+            metafunc.parametrize(
+                "cell",
+                [
+                    pytest.param(each, id=str(each), marks=pytest.mark.clause(*each.clauses))
+                    for each in faulting.cells(self.contract)
+                ],
+            )
+
     # -- collection ---------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
@@ -142,11 +156,14 @@ class Run:
                 raise pytest.UsageError(f"{item.nodeid} {what}")
             item.stash[CLAUSES] = tuple(self.contract.clauses[each] for each in dict.fromkeys(ids))
             self.tested.update(ids)
+            if (cell := _cell(item)) is not None and cell.fault not in self.faults:
+                continue
             (kept if self._selected(item.stash[CLAUSES]) else dropped).append(item)
         if dropped:
             self.deselected = True
             self.config.hook.pytest_deselected(items=dropped)
-            items[:] = kept
+        # Faults last: what is wrong without them shows first.
+        items[:] = sorted(kept, key=lambda item: _cell(item) is not None)
 
     def _selected(self, clauses: Sequence[Clause]) -> bool:
         wanted = self.selection
@@ -310,6 +327,14 @@ class Run:
         for each in labs:
             each.close()
 
+    @pytest.fixture(scope="session")
+    def trials(self) -> Iterator[Trials]:
+        """The campaigns of this run, each run when it is first asked for."""
+        assert self.session is not None
+        trials = Trials(self.session, done=lambda trial: self._write("trial", **trial.line()))
+        yield trials
+        trials.close()
+
     # -- the end ------------------------------------------------------------------------
 
     def _write(self, kind: str, **fields: Any) -> None:
@@ -333,6 +358,7 @@ class Run:
             blames=case.blames,
             notes=case.notes,
             seconds=round(seconds, 3),
+            **({} if (cell := _cell(item)) is None else cell.line()),
             transcript=[each.row() for each in lab.history][-TRANSCRIPT:] if told and lab else [],
         )
 
@@ -383,6 +409,12 @@ class Run:
         terminalreporter.write_line(
             f"ampy-conform: exit {int(self.code)} ({self.code.name.lower()})"
         )
+
+
+def _cell(item: pytest.Item) -> faulting.Cell | None:
+    """Return the fault and property of a case, None where it is an ordinary one."""
+    call = getattr(item, "callspec", None)
+    return None if call is None else call.params.get("cell")
 
 
 def _title(item: pytest.Item) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import random
 import tempfile
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ampy_conformance.driver import DriverDied
 from ampy_conformance.faults.catalogue import FAULTS
@@ -18,12 +19,12 @@ from ampy_conformance.suite.lab import Lab
 from ampy_conformance.suite.verdicts import NotClaimed, NotRun
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ampy_conformance.faults.catalogue import Fault
     from ampy_conformance.faults.toxiproxy import Proxy
     from ampy_conformance.history import Recorder
-    from ampy_conformance.history.properties import Property, Result
+    from ampy_conformance.history.properties import Result
     from ampy_conformance.suite.session import Session
 
 
@@ -40,14 +41,31 @@ class Trial:
     events: int
     recovery: float | None
     results: Mapping[str, Result]
+    seconds: float = 0.0
     neighbours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def line(self) -> dict[str, Any]:
+        """Return what the report says of it."""
+        return {
+            "fault": self.fault.name,
+            "family": self.fault.family,
+            "what": self.fault.what,
+            "fired": self.fired,
+            "drained": self.drained,
+            "events": self.events,
+            "recovery_seconds": None if self.recovery is None else round(self.recovery, 3),
+            "seconds": round(self.seconds, 3),
+            "chances": {name: each.covered for name, each in self.results.items() if each.covered},
+            "violations": {name: each.total for name, each in self.results.items() if each.total},
+        }
 
 
 class Trials:
     """The trials of a run; each fault strikes once, however many cases look at the outcome."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, done: Callable[[Trial], None] = lambda _: None) -> None:
         self._session = session
+        self._told = done
         self._done: dict[str, Trial | Exception] = {}
         self._toxiproxy: Toxiproxy | None = None
         self._rules = properties.load(session.contract)
@@ -56,7 +74,8 @@ class Trials:
         """Return the trial of a fault, or raise again what prevented it."""
         if name not in self._done:
             try:
-                self._done[name] = self._run(FAULTS[name])
+                trial = self._done[name] = self._run(FAULTS[name])
+                self._told(trial)
             except DriverDied:
                 raise  # one death may be chance: the case is tried again, and with it the trial
             except Exception as error:  # noqa: BLE001 (every case of this fault ends in it)
@@ -67,6 +86,7 @@ class Trials:
         return found
 
     def _run(self, fault: Fault) -> Trial:
+        began = time.monotonic()
         lab = Lab(self._session, f"fault {fault.name}")
         proxy: Proxy | None = None
         try:
@@ -77,13 +97,14 @@ class Trials:
             campaign = Campaign(lab, rng, through=proxy)
             fired = campaign.run(fault.strike)
             healed = campaign.healed_at
-            return self._judged(
+            trial = self._judged(
                 fault,
                 lab.history,
                 int(fired or 0),
                 drained=not campaign.left_over(),
                 recovery=None if healed is None else campaign.recovery(healed),
             )
+            return replace(trial, seconds=time.monotonic() - began)
         finally:
             lab.close()
 
@@ -121,11 +142,7 @@ class Trials:
                 if each.total and each.rule.severity == "fail"
             }
             connection.close()
-        return Trial(fault, fired, drained, len(rows), recovery, results, neighbours)
-
-    def rule(self, name: str) -> Property:
-        """Return a property by name."""
-        return next(each for each in self._rules if each.name == name)
+        return Trial(fault, fired, drained, len(rows), recovery, results, 0.0, neighbours)
 
     def close(self) -> None:
         """End the proxy server."""

@@ -1,0 +1,22 @@
+-- property: dlq_missing
+-- clauses: DLQ-01, DLQ-02
+-- severity: fail
+-- means: a record that is broken, or whose attempts are used up, is no dead letter
+-- coverage
+SELECT count(*) FROM graves AS g JOIN scopes AS s USING (scope) WHERE s.audited AND s.waited
+-- violations
+SELECT s.scope, s.seq, 'the broken record at ' || s.position || ' is not in the DLQ' AS says
+FROM stored AS s
+JOIN corrupt AS c ON c.scope = s.scope AND c.body_hash = s.body_hash
+JOIN scopes AS a ON a.scope = s.scope AND a.audited AND a.waited AND a.groups > 0
+ANTI JOIN graves AS g ON g.scope = s.scope AND g.body_hash = s.body_hash
+UNION ALL
+SELECT d.scope, max(d.seq) AS seq,
+       'a record failed ' || count(*) || ' times in ' || d.grp || ' and is not in the DLQ' AS says
+FROM deliveries AS d
+JOIN scopes AS a ON a.scope = d.scope AND a.audited AND a.waited
+LEFT JOIN effects AS e ON e.scope = d.scope AND e.grp = d.grp AND e.body_hash = d.body_hash
+ANTI JOIN graves AS g ON g.scope = d.scope AND g.body_hash = d.body_hash
+WHERE e.scope IS NULL AND d.topic NOT LIKE 'ampy.%.dlq.%'
+GROUP BY d.scope, d.grp, d.body_hash, a.max_attempts
+HAVING count(*) >= a.max_attempts

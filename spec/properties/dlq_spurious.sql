@@ -1,0 +1,18 @@
+-- property: dlq_spurious
+-- clauses: RTY-07
+-- severity: fail
+-- means: a dead letter of a sound record, of which no attempt has failed
+-- coverage
+SELECT count(*) FROM graves AS g
+JOIN deliveries AS d ON d.scope = g.scope AND d.body_hash = g.body_hash
+-- violations
+SELECT g.scope, g.seq, 'the dead letter at ' || g.position || ' had no failed attempt' AS says
+FROM graves AS g
+JOIN known AS k ON k.scope = g.scope AND k.body_hash = g.body_hash
+JOIN scopes AS s ON s.scope = g.scope AND s.waited
+ANTI JOIN corrupt AS c ON c.scope = g.scope AND c.body_hash = g.body_hash
+WHERE NOT EXISTS (
+  SELECT 1 FROM deliveries AS d
+  LEFT JOIN ends AS e
+    ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
+  WHERE d.scope = g.scope AND d.body_hash = g.body_hash AND e.effect IS NULL)

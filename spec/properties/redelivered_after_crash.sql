@@ -1,0 +1,28 @@
+-- property: redelivered_after_crash
+-- clauses: QOS-02
+-- severity: fail
+-- means: what a killed member had in its hands was never given to another
+-- coverage
+SELECT count(*) FROM deliveries AS d
+JOIN events AS k
+  ON k.scope = d.scope AND k.kind = 'fault' AND k.fault = 'killed' AND k.actor = d.actor
+ AND k.seq > d.seq
+LEFT JOIN ends AS e
+  ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
+JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
+WHERE e.seq IS NULL OR e.seq > k.seq OR e.effect IS NOT NULL
+-- violations
+SELECT DISTINCT d.scope, d.seq,
+       'delivery ' || d.delivery || ' was open when its member of ' || d.grp
+       || ' was killed, and nothing came of it' AS says
+FROM deliveries AS d
+JOIN events AS k
+  ON k.scope = d.scope AND k.kind = 'fault' AND k.fault = 'killed' AND k.actor = d.actor
+ AND k.seq > d.seq
+LEFT JOIN ends AS e
+  ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
+ AND e.seq < k.seq
+JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
+JOIN due AS r
+  ON r.scope = d.scope AND r.grp = d.grp AND r.body_hash = d.body_hash AND NOT r.settled
+WHERE e.seq IS NULL

@@ -1,0 +1,13 @@
+-- property: replay_extra
+-- clauses: RPL-02, RPL-10
+-- severity: fail
+-- means: a replay brought a record from outside of its window, domain or env
+-- coverage
+SELECT count(*) FROM requests AS q JOIN replayed AS d ON d.scope = q.scope AND d.replay = q.request
+-- violations
+SELECT d.scope, d.seq, 'the record at ' || d.position || ' is outside of ' || q.request AS says
+FROM requests AS q
+JOIN replayed AS d ON d.scope = q.scope AND d.replay = q.request
+LEFT JOIN stored AS s ON s.scope = d.scope AND s.body_hash = d.body_hash AND s.topic = d.topic
+WHERE split_part(d.topic, '.', 2) <> q.env OR split_part(d.topic, '.', 3) <> q.domain
+   OR s.produced_ns < q.from_ns OR s.produced_ns >= q.until_ns

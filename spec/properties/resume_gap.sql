@@ -1,0 +1,26 @@
+-- property: resume_gap
+-- clauses: QOS-04
+-- severity: fail
+-- means: a member that joined later began behind a record that its group had never settled
+-- coverage
+SELECT count(*) FROM (
+  SELECT DISTINCT scope, grp, subscription FROM deliveries) AS d
+JOIN (SELECT scope, grp, count(DISTINCT subscription) AS members FROM deliveries GROUP BY ALL) AS m
+  ON m.scope = d.scope AND m.grp = d.grp AND m.members > 1
+JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited AND NOT s.late_start
+-- violations
+WITH joined AS (
+  SELECT scope, grp, subscription, min(TRY_CAST(position AS BIGINT)) AS began, min(seq) AS seq
+  FROM deliveries WHERE replay IS NULL AND topic NOT LIKE 'ampy.%.dlq.%' GROUP BY ALL),
+later AS (
+  SELECT j.scope, j.grp, max(j.began) AS began
+  FROM joined AS j
+  JOIN joined AS o ON o.scope = j.scope AND o.grp = j.grp AND o.seq < j.seq
+  GROUP BY ALL)
+SELECT r.scope, r.seq,
+       'a member of ' || r.grp || ' began at ' || l.began || ', the record at ' || r.position
+       || ' was never settled' AS says
+FROM due AS r
+JOIN later AS l ON l.scope = r.scope AND l.grp = r.grp AND r.place < l.began
+JOIN scopes AS s ON s.scope = r.scope AND s.audited AND s.waited
+WHERE NOT r.settled
