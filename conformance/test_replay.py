@@ -129,7 +129,8 @@ def test_one_entity_can_be_replayed(lab, domain):
     parts = {**{name: getattr(message, name, "") for name in KEYED[domain]}, **records[1].key}
     bus = lab.bus()
     subscription = served(lab, bus, f"ampy.dev.{domain}.v1.>")
-    request = lab.request_replay(domain, key={name: parts[name] for name in KEYED[domain]})
+    key = {name: parts[name] for name in KEYED[domain]}
+    request = lab.request_replay(domain, start=tape.start, end=tape.end, key=key)
     mine = [records[1], records[3], records[5]]
     done = lab.arrived_replay(subscription, request, *mine)
     lab.must("RPL-03", done, "the entity's records were not replayed",

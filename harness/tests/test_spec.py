@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONTRACT = contracts.load()
-TESTS = references.tests(room("conformance"))
+TESTS = references.judges(room("conformance"), room("spec"))
 MUTANTS = references.mutants(PACKAGE / "mutants")
 ROOT = room("golden").parent
 

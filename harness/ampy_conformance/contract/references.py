@@ -34,6 +34,7 @@ class MutantRef:
     says: str
     doc: str
     module: str
+    faults: str | None = None  # shows under this fault only
 
     @property
     def connectable(self) -> str:
@@ -134,5 +135,7 @@ def mutants(folder: Path) -> list[MutantRef]:
             raise SpecError(f"{path.name}: a mutant names CLAUSE and SAYS, both as literals")
         doc = (ast.get_docstring(tree) or "").strip()
         name = path.stem.replace("_", "-")
-        found.append(MutantRef(name, values["CLAUSE"], values["SAYS"], doc, path.stem))
+        found.append(
+            MutantRef(name, values["CLAUSE"], values["SAYS"], doc, path.stem, values.get("FAULTS"))
+        )
     return found

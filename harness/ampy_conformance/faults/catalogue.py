@@ -27,6 +27,7 @@ ALWAYS = (
     "order_effects", "ack_without_effect", "checkpoint_ahead", "one_position_two_records",
     "credit_overrun",
 )  # fmt: skip
+RECOVERY = ("recovered", "kept_over_the_fault")
 RETRIES = ("attempts_beyond_bound", "attempt_numbers")
 
 
@@ -157,7 +158,7 @@ def pause_consumer(campaign: Campaign) -> int:
 
 @fault(
     "pause-broker", "broker", "SIGSTOP of the broker for longer than a publish may take",
-    reaches=("unknown_outcomes", "recovered"), needs=("broker",),
+    reaches=("unknown_outcomes", *RECOVERY), needs=("broker",),
 )  # fmt: skip
 def pause_broker(campaign: Campaign) -> int:
     campaign.fault("pause-broker")
@@ -171,7 +172,7 @@ def pause_broker(campaign: Campaign) -> int:
 
 @fault(
     "kill-broker", "broker", "SIGKILL of the broker and a restart on the same data",
-    reaches=("recovered",), needs=("broker",),
+    reaches=RECOVERY, needs=("broker",),
 )  # fmt: skip
 def kill_broker(campaign: Campaign) -> int:
     campaign.fault("kill-broker")
@@ -185,7 +186,7 @@ def kill_broker(campaign: Campaign) -> int:
 
 @fault(
     "full-stream", "broker", "the broker refuses every record for a second",
-    reaches=("failed_but_visible", "recovered"),
+    reaches=("failed_but_visible", *RECOVERY),
 )  # fmt: skip
 def full_stream(campaign: Campaign) -> int:
     campaign.fault("full-stream")
@@ -215,7 +216,7 @@ def _network(campaign: Campaign, name: str, seconds: float, *, begin: Any, effec
 
 @fault(
     "cut", "network", "every connection is closed and none is taken for a second",
-    reaches=("recovered",), needs=("network",),
+    reaches=RECOVERY, needs=("network",),
 )  # fmt: skip
 def cut(campaign: Campaign) -> int:
     return _network(
@@ -226,7 +227,7 @@ def cut(campaign: Campaign) -> int:
 @fault(
     "lost-answers", "network",
     "what the broker says is lost for two seconds; what it is told arrives",
-    reaches=("unknown_outcomes", "producer_keeps_id", "recovered"), needs=("network",),
+    reaches=("unknown_outcomes", "producer_keeps_id", *RECOVERY), needs=("network",),
 )  # fmt: skip
 def lost_answers(campaign: Campaign) -> int:
     return _network(
@@ -240,7 +241,7 @@ def lost_answers(campaign: Campaign) -> int:
 
 @fault(
     "black-hole", "network", "nothing passes for two seconds, and nobody is told",
-    reaches=("unknown_outcomes", "recovered"), needs=("network",),
+    reaches=("unknown_outcomes", *RECOVERY), needs=("network",),
 )  # fmt: skip
 def black_hole(campaign: Campaign) -> int:
     def begin(proxy: Any) -> None:
@@ -265,7 +266,7 @@ def latency(campaign: Campaign) -> int:
 
 @fault(
     "reset", "network", "connections are reset as soon as they carry something",
-    reaches=("recovered",), needs=("network",),
+    reaches=RECOVERY, needs=("network",),
 )  # fmt: skip
 def reset(campaign: Campaign) -> int:
     return _network(

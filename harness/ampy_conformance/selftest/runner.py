@@ -77,7 +77,13 @@ def mutant(ref: MutantRef, seed: int) -> Kill:
     group = ref.clause.partition("-")[0]
     began = time.monotonic()
     try:
-        report = _certify(ref.connectable, seed, groups=(group,), time_scale=TIME_SCALE)
+        report = _certify(
+            ref.connectable,
+            seed,
+            groups=() if ref.faults else (group,),
+            time_scale=TIME_SCALE,
+            faults=ref.faults,
+        )
     except ConformError as error:
         return Kill(
             ref.name, ref.clause, killed=False, why=str(error), seconds=time.monotonic() - began
@@ -144,13 +150,24 @@ def _hit(report: Report) -> dict[str, str]:
 
 
 def _certify(
-    connectable: str, seed: int, *, groups: tuple[str, ...] = (), time_scale: float = 1.0
+    connectable: str,
+    seed: int,
+    *,
+    groups: tuple[str, ...] = (),
+    time_scale: float = 1.0,
+    faults: str | None = None,
 ) -> Report:
     with tempfile.TemporaryDirectory(prefix="ampy-conform-selftest-") as scratch:
         path = Path(scratch) / "report.jsonl"
         log = Path(scratch) / "pytest.log"
         request = child.Request(
-            driver=connectable, report=path, seed=seed, groups=groups, time_scale=time_scale
+            driver=connectable,
+            report=path,
+            seed=seed,
+            groups=groups,
+            time_scale=time_scale,
+            faults=(faults,) if faults else (),
+            case="under_fault" if faults else None,
         )
         process = child.start(request, log)
         try:
