@@ -38,13 +38,15 @@ def effects(rows: list[Row]) -> list[Row]:
         for d in of(rows, "deliver"):
             if (d["subscription"], d["delivery"]) == (each["subscription"], each["delivery"]):
                 confirmed = [
-                    r["seq"]
+                    r
                     for r in of(rows, "settled")
                     if (r["subscription"], r["delivery"]) == (d["subscription"], d["delivery"])
                     and detail(r, "recorded")
                 ]
                 found.append(
-                    {**d, "delivered": d["seq"], "seq": each["seq"], "confirmed": min(confirmed, default=None)}
+                    {**d, "delivered": d["seq"], "seq": each["seq"],
+                     "confirmed": min((r["seq"] for r in confirmed), default=None),
+                     "confirmed_ns": min((r["t_ns"] for r in confirmed), default=None)}
                 )  # fmt: skip
     return found
 
@@ -77,9 +79,17 @@ def failed_but_visible(rows: list[Row]) -> bool:
     )
 
 
+def raw_lost(rows: list[Row]) -> bool:
+    """Tell whether the broker lost what the raw client had stored: then nothing is proven."""
+    kept = bodies(rows, "audit", "dlq")
+    return any(r.get("position") and r["body_hash"] not in kept for r in of(rows, "inject"))
+
+
 def lost_from_log(rows: list[Row]) -> bool:
-    return audited(rows) and bool(
-        {each["body_hash"] for each in oks(rows)} - bodies(rows, "audit", "dlq")
+    return (
+        audited(rows)
+        and not raw_lost(rows)
+        and bool({each["body_hash"] for each in oks(rows)} - bodies(rows, "audit", "dlq"))
     )
 
 
@@ -108,10 +118,16 @@ def skipped(rows: list[Row]) -> bool:
     return False
 
 
+def proven(a: Row, b: Row) -> bool:
+    """Tell whether effect b began after the binding had recorded a, beyond a race of members."""
+    if a["confirmed"] is None or b["delivered"] <= a["confirmed"]:
+        return False
+    return a["subscription"] == b["subscription"] or b["t_ns"] > a["confirmed_ns"] + 250_000_000
+
+
 def double_effect(rows: list[Row]) -> bool:
     return any(
-        a["confirmed"] is not None
-        and b["delivered"] > a["confirmed"]
+        proven(a, b)
         and (a["group"], a["message_id"].lower(), a["topic"])
         == (b["group"], b["message_id"].lower(), b["topic"])
         for a in effects(rows)
@@ -121,8 +137,7 @@ def double_effect(rows: list[Row]) -> bool:
 
 def double_effect_by_key(rows: list[Row]) -> bool:
     return any(
-        a["confirmed"] is not None
-        and b["delivered"] > a["confirmed"]
+        proven(a, b)
         and a.get("dedupe_key") is not None
         and (a["group"], a["topic"], a["dedupe_key"])
         == (b["group"], b["topic"], b.get("dedupe_key"))

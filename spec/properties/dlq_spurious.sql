@@ -12,7 +12,8 @@ JOIN known AS k ON k.scope = g.scope AND k.body_hash = g.body_hash
 JOIN scopes AS s ON s.scope = g.scope AND s.waited
 ANTI JOIN corrupt AS c ON c.scope = g.scope AND c.body_hash = g.body_hash
 WHERE NOT EXISTS (
+  -- An attempt whose effect was not recorded, because its member died, has failed as well.
   SELECT 1 FROM deliveries AS d
-  LEFT JOIN ends AS e
+  LEFT JOIN effects AS e
     ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
-  WHERE d.scope = g.scope AND d.body_hash = g.body_hash AND e.effect IS NULL)
+  WHERE d.scope = g.scope AND d.body_hash = g.body_hash AND e.confirmed IS NULL)
