@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -183,6 +184,15 @@ def test_the_lines_keep_their_schema(saved):
     schema = json.loads((room("schemas") / "history.json").read_text("utf-8"))
     for line in saved.read_text("utf-8").splitlines():
         jsonschema.validate(json.loads(line), schema)
+
+
+def test_every_kind_of_event_that_the_suite_records_is_in_the_schema():
+    schema = (room("schemas") / "history.json").read_text("utf-8")
+    sources = (Path(properties.__file__).parents[1] / "suite").glob("*.py")
+    text = "".join(each.read_text("utf-8") for each in sources)
+    kinds = set(re.findall(r'history\.add\(\s*"(\w+)"', text))
+    assert {"invoke", "deliver", "fault", "wire", "checkpoint"} <= kinds
+    assert [each for each in sorted(kinds) if f'"{each}"' not in schema] == []
 
 
 def test_every_damage_is_noticed(saved):

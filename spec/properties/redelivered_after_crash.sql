@@ -9,8 +9,10 @@ JOIN events AS k
  AND k.seq > d.seq
 LEFT JOIN ends AS e
   ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
+LEFT JOIN effects AS f
+  ON f.scope = d.scope AND f.subscription = d.subscription AND f.delivery = d.delivery
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
-WHERE e.seq IS NULL OR e.seq > k.seq OR e.effect IS NOT NULL
+WHERE e.seq IS NULL OR (f.seq IS NOT NULL AND f.confirmed IS NULL)
 -- violations
 SELECT DISTINCT d.scope, d.seq,
        'delivery ' || d.delivery || ' was open when its member of ' || d.grp

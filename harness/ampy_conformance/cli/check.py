@@ -16,6 +16,8 @@ from ampy_conformance._errors import UsageError
 from ampy_conformance.history import properties, verify
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from duckdb import DuckDBPyConnection
 
     from ampy_conformance.history import History
@@ -70,7 +72,12 @@ def command(
     if as_json:
         click.echo(json.dumps(_data(connection, found, results), indent=2))
     else:
-        _show(connection, found, results)
+        show(connection, results)
+        driver = found.head.get("driver", {})
+        Console(highlight=False).print(
+            f"[dim]{found.events} events of {escape(str(driver.get('name', 'an unknown binding')))}, "
+            f"seed {found.head.get('seed')}[/]"
+        )
     verdicts = {each.verdict for each in results}
     if "violated" in verdicts:
         return 1
@@ -103,7 +110,8 @@ def _data(
     return {"history": {"events": history.events, **history.head}, "properties": rows}
 
 
-def _show(connection: DuckDBPyConnection, history: History, results: list[Result]) -> None:
+def show(connection: DuckDBPyConnection, results: Sequence[Result]) -> None:
+    """Print every violation with the events around it, then a table of all properties."""
     console = Console(highlight=False)
     for each in results:
         if each.verdict == "violated":
@@ -123,11 +131,6 @@ def _show(connection: DuckDBPyConnection, history: History, results: list[Result
             f"[{style}]{each.verdict}[/]",
         )
     console.print(table)
-    driver = history.head.get("driver", {})
-    console.print(
-        f"[dim]{history.events} events of {escape(str(driver.get('name', 'an unknown binding')))}, "
-        f"seed {history.head.get('seed')}[/]"
-    )
 
 
 def _explain(console: Console, connection: DuckDBPyConnection, result: Result) -> None:

@@ -19,7 +19,7 @@ from ampy_conformance.suite.lab import Lab
 from ampy_conformance.suite.verdicts import NotClaimed, NotRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ampy_conformance.faults.catalogue import Fault
     from ampy_conformance.faults.toxiproxy import Proxy
@@ -60,6 +60,16 @@ class Trial:
         }
 
 
+@dataclass(frozen=True)
+class Long:
+    """What a long campaign came to: how often each fault fired, and which could not strike."""
+
+    fired: Mapping[str, int]
+    left_out: Mapping[str, str]
+    drained: bool
+    events: int
+
+
 class Trials:
     """The trials of a run; each fault strikes once, however many cases look at the outcome."""
 
@@ -84,6 +94,43 @@ class Trials:
         if isinstance(found, Exception):
             raise found
         return found
+
+    def long(self, faults: Sequence[Fault], seconds: float, told: Callable[[str], None]) -> Long:
+        """Let faults strike one after the other for a while: each once, then in random order.
+
+        Those that cannot strike here are left out, with the reason in `left_out`.
+        """
+        lab = Lab(self._session, "campaign")
+        left_out: dict[str, str] = {}
+        fired: dict[str, int] = {}
+        possible: list[Fault] = []
+        for each in faults:
+            try:
+                self._needs(lab, each)
+                if "network" in each.needs:
+                    self._server()
+                possible.append(each)
+            except (NotClaimed, NotRun) as error:
+                left_out[each.name] = str(error)
+        try:
+            proxy = None if self._toxiproxy is None else self._toxiproxy.proxy(lab.lane.url)
+            rng = random.Random(f"{self._session.options.seed} campaign")
+            campaign = Campaign(lab, rng, through=proxy)
+
+            def strikes(campaign: Campaign) -> None:
+                until = time.monotonic() + seconds
+                waiting = list(possible)
+                while possible and (waiting or time.monotonic() < until):
+                    each = waiting.pop(0) if waiting else rng.choice(possible)
+                    told(each.name)
+                    fired[each.name] = fired.get(each.name, 0) + int(each.strike(campaign) or 0)
+                while time.monotonic() < until:
+                    time.sleep(0.1)
+
+            campaign.run(strikes)
+            return Long(fired, left_out, drained=not campaign.left_over(), events=len(lab.history))
+        finally:
+            lab.close()
 
     def _run(self, fault: Fault) -> Trial:
         began = time.monotonic()
