@@ -182,7 +182,7 @@ def test_what_the_references_say_is_what_pytest_collects(tmp_path):
     line += ["-q", "--collect-only", "-c", str(suite / "pytest.ini"), str(suite)]
     subprocess.run(line, env=environment, check=True, capture_output=True, cwd=tmp_path)
     collected = set(json.loads((tmp_path / "ids.json").read_text("utf-8")))
-    assert collected == set(TESTS)
+    assert collected == set(references.tests(suite))
 
 
 # -- explain ----------------------------------------------------------------------------

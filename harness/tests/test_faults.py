@@ -1,0 +1,113 @@
+"""Faults: names, what they reach, where toxiproxy comes from, and what a report says of them."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from ampy_conformance import contract as contracts
+from ampy_conformance._errors import ConformError, UsageError
+from ampy_conformance._layout import room
+from ampy_conformance.cli import cli
+from ampy_conformance.faults import toxiproxy
+from ampy_conformance.faults.catalogue import FAMILIES, FAULTS, chosen
+from ampy_conformance.history import properties
+from ampy_conformance.report import lines
+from ampy_conformance.suite import faulting
+
+CONTRACT = contracts.load()
+# What ordinary cases and saved histories show, without any fault.
+WITHOUT_FAULTS = {
+    "both_ends", "producer_backoff", "producer_jitter", "replay_effect", "replay_extra",
+    "replay_missing", "undrained",
+}  # fmt: skip
+
+
+def run(*arguments):
+    result = CliRunner().invoke(cli, list(map(str, arguments)), standalone_mode=False)
+    if isinstance(result.exception, ConformError):
+        return result.exception.exit_code, str(result.exception)
+    if result.exception is not None:
+        raise result.exception
+    return result.return_value, result.output
+
+
+def test_every_fault_has_a_family_and_reaches_properties_that_exist():
+    assert {each.family for each in FAULTS.values()} == set(FAMILIES)
+    known = {each.name for each in properties.load(CONTRACT)}
+    reached = {name for each in FAULTS.values() for name in each.properties}
+    assert reached <= known
+    assert known - reached == WITHOUT_FAULTS
+
+
+def test_every_cell_has_the_clauses_of_its_property():
+    cells = faulting.cells(CONTRACT)
+    assert len({str(each) for each in cells}) == len(cells)
+    assert all(each.clauses for each in cells)
+
+
+def test_faults_are_chosen_by_name_family_or_all():
+    assert [each.name for each in chosen(["cut"])] == ["cut"]
+    assert {each.family for each in chosen(["network", "cut"])} == {"network"}
+    assert len(chosen(["all"])) == len(FAULTS)
+    with pytest.raises(UsageError, match="no fault 'cuts'; there are process,"):
+        chosen(["cut", "cuts"])
+
+
+def test_unknown_faults_end_with_exit_2_before_anything_starts():
+    for verb in ("certify", "campaign"):
+        code, says = run(verb, "mem", "--faults", "nosuch")
+        assert (code, "nosuch" in says) == (2, True)
+    assert run("campaign", "mem", "--duration", "1", "--history", "nowhere/x")[0] == 2
+
+
+def test_the_list_names_every_fault():
+    code, output = run("campaign", "x", "--list")
+    assert code == 0
+    assert all(name in output for name in FAULTS)
+
+
+def test_a_missing_toxiproxy_is_told_with_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv(toxiproxy.VARIABLE, raising=False)
+    with pytest.raises(toxiproxy.ToxiproxyMissing, match="install `toxiproxy-server`, or Go"):
+        toxiproxy.executable()
+    monkeypatch.setenv(toxiproxy.VARIABLE, str(tmp_path / "nothing"))
+    with pytest.raises(toxiproxy.ToxiproxyMissing, match="which is no program"):
+        toxiproxy.executable()
+    program = tmp_path / "silent"
+    program.write_text("#!/bin/sh\nexit 1\n", "utf-8")
+    program.chmod(0o700)
+    monkeypatch.setenv(toxiproxy.VARIABLE, str(program))
+    with pytest.raises(toxiproxy.ToxiproxyError, match="did not start"):
+        toxiproxy.Toxiproxy()
+
+
+def test_a_fault_that_needs_a_network_is_not_claimed_in_memory(tmp_path):
+    report = tmp_path / "r.jsonl"
+    code, _ = run("certify", "mem", "--faults", "cut", "--case", "under_fault", "--report", report)
+    whole = lines.read(report)
+    assert {each["outcome"] for each in whole.cases} == {"not claimed"}
+    assert (code, whole.trials) == (4, ())
+
+
+@pytest.mark.slow
+def test_what_a_fault_comes_to_is_in_the_report(tmp_path):
+    report = tmp_path / "r.jsonl"
+    code, output = run(
+        "certify", "mem", "--faults", "kill-after-ack", "--case", "under_fault", "--report", report
+    )
+    assert code == 0
+    assert "kill-after-ack" in output
+    schema = json.loads((room("schemas") / "report.json").read_text("utf-8"))
+    for line in report.read_text("utf-8").splitlines():
+        jsonschema.validate(json.loads(line), schema)
+    (trial,) = lines.read(report).trials
+    assert trial["fired"] > 0
+    assert trial["drained"]
+    assert set(trial["chances"]) >= set(FAULTS["kill-after-ack"].properties)
+    assert not [n for n in trial["violations"] if n not in ("log_duplicates", "undrained")]
