@@ -46,7 +46,7 @@ def test_a_selection_that_passes(tmp_path):
     assert "conformant" not in done.stdout
     assert report.clauses["HDR-01"]["outcome"] == "pass"
     assert report.clauses["TOP-01"]["outcome"] == "not selected"
-    assert report.clauses["RPL-01"]["outcome"] == "not claimed"
+    assert report.clauses["SEC-01"]["outcome"] == "not claimed"
     assert len(report.clauses) == 185
     assert sorted(each.name for each in tmp_path.iterdir()) == ["report.jsonl"], "leftovers"
 
