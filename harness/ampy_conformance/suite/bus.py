@@ -91,7 +91,7 @@ class Producer:
     """A producer handle of the binding."""
 
     def __init__(self, bus: Bus, handle: str, name: str, source: str, run_id: str) -> None:
-        self._bus = bus
+        self._bus = self.bus = bus
         self.handle = handle
         self.name = name
         self.source = source

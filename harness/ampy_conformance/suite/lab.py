@@ -120,6 +120,11 @@ class Lab(WireSide):
         if missing:
             raise NotClaimed(f"the binding does not declare the capability {', '.join(missing)}")
 
+    def needs_profile(self, profile: str) -> None:
+        """End the case as not claimed where the binding does not claim a profile."""
+        if profile not in self.session.hello.profiles:
+            raise NotClaimed(f"the binding does not claim {profile}")
+
     def publish(self, bus: Bus, *wanted: Sample, **options: Any) -> list[Published]:
         """Publish through a new producer of `bus`; all must be acknowledged (a control)."""
         results = bus.producer().publish(*wanted, **options)

@@ -1,0 +1,184 @@
+"""The flow of section 19: bars, signals, orders, fills, positions, metrics; a gap, a replay, a crash."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+
+import pytest
+
+LOT = 10
+BARS = 6
+MISSED = 3
+
+
+class Desk:
+    """All services of the narrative; what each of them makes of a record is a function of it.
+
+    The services consume in a process of their own, which may be killed, and publish through
+    another. A record made twice of the same one is the same instruction: same dedupe key.
+    """
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.lock = threading.Lock()
+        self.made = {}
+        self.filled = set()
+        self.quantity = {}
+        self.state = lab.session.state_dir()
+        self.driver = lab.fresh_driver()
+        self.producer = lab.bus().producer(name="desk@1")
+        self.hang_on = None
+        self.subscriptions = {}
+        self.members = []
+
+    def join(self, *, late=()):
+        """Let every service join its group; those in `late` begin with what is new."""
+        bus = self.lab.bus(driver=self.driver, state_dir=self.state)
+        for domain in ("bars", "signals", "orders", "fills", "positions", "metrics"):
+            start = "latest" if domain in late else "earliest"
+            self.subscriptions[domain] = bus.subscribe(
+                f"ampy.dev.{domain}.v1.>", group=f"on-{domain}", handler=self.handle, start=start
+            )
+        self.subscriptions["bars"].serve_replay()
+        self.members.append(dict(self.subscriptions))
+
+    def crash(self):
+        """Kill the services, and start them again where they were."""
+        self.driver.kill()
+        self.driver = self.lab.respawn(self.driver)
+        self.join()
+
+    def bar(self, number):
+        """Make the bar that everything else follows from."""
+        return self.make("bars", number, entity=0)
+
+    def make(self, domain, number, **options):
+        """Make the record of a domain that belongs to bar `number`; always the same one."""
+        with self.lock:
+            if (domain, number) not in self.made:
+                tag = f"flow-{domain}-{number}"
+                key = None if domain == "orders" else tag
+                self.made[domain, number] = self.lab.sample(
+                    domain, tag=tag, dedupe_key=key, **options
+                )
+            return self.made[domain, number]
+
+    def number_of(self, delivery):
+        """Return to which bar a delivered record belongs, None for a foreign one."""
+        with self.lock:
+            found = [n for (_, n), each in self.made.items() if each.digest == delivery.digest]
+        return found[0] if found else None
+
+    def handle(self, delivery):
+        """Do the work of the service that consumes this domain."""
+        domain, number = delivery.topic.split(".")[2], self.number_of(delivery)
+        if number is None or (domain, number) == self.hang_on:
+            return "ack" if number is None else None
+        following = {
+            "bars": lambda: [("signals", {"entity": 0})],
+            "signals": lambda: [("orders", {"entity": number})],
+            "orders": lambda: [("fills", {"entity": number, "fields": _lot(LOT)})],
+            "fills": lambda: self.booked(number),
+        }.get(domain, list)
+        for target, options in following():
+            result = self.producer.publish(self.make(target, number, **options))[0]
+            if result.outcome != "ok":
+                return "fail"
+        return "ack"
+
+    def booked(self, number):
+        """Book a fill: a position snapshot follows, and a metric beside."""
+        with self.lock:
+            self.filled.add(number)
+            count = len(self.filled)
+            self.quantity.setdefault(number, LOT * count)
+        at = f"2025-09-05T20:00:{count:02d}Z"
+        return [
+            ("positions", {"entity": 0, "fields": {**_lot(self.quantity[number]), "as_of": at}}),
+            ("metrics", {"entity": 0}),
+        ]
+
+    def settled(self, *numbers):
+        """Wait until the last step of these bars has taken effect."""
+        wanted = [("positions", n) for n in numbers] + [("metrics", n) for n in numbers]
+
+        def done():
+            with self.lock:
+                there = [(domain, self.made.get((domain, n))) for domain, n in wanted]
+            return all(each and self.handled(domain, each) for domain, each in there)
+
+        return self.lab.eventually(done, 12.0)
+
+    def handled(self, domain, sample):
+        """Tell whether some incarnation of the service has handled the record."""
+        return any(each[domain].handled(sample.digest) for each in self.members)
+
+    def replayed(self, request):
+        """Return how many bars came as an answer to this request, over all incarnations."""
+        return sum(len(each["bars"].replayed(request)) for each in self.members)
+
+    def effects(self, domain, sample):
+        """Return how often the record's effect was recorded, over all incarnations."""
+        return sum(d.recorded for each in self.members for d in each[domain].of(sample.digest))
+
+    def position(self):
+        """Return the quantity of the position that the consumer of positions holds now."""
+        sample = next(each for (domain, _), each in self.made.items() if domain == "positions")
+        state = self.subscriptions["positions"].query(sample) or {}
+        held = next((each for each in self.lab.stored()
+                     if each.header("message_id") == state.get("message_id")), None)  # fmt: skip
+        for (domain, number), each in self.made.items():
+            if domain == "positions" and held is not None and each.payload == held.payload:
+                return self.quantity[number]
+        return None
+
+
+def _lot(scaled):
+    return {"quantity": {"scaled": scaled, "scale": 0}}
+
+
+@pytest.mark.clause("QOS-01", "IDM-02", "RPL-04")
+@pytest.mark.parametrize("crash", [False, True], ids=["quiet", "with a crash"])
+def test_positions_come_out_right(lab, crash):
+    """After a gap, a replay of it, a crash and the same replay again every bar has moved the position once."""
+    lab.needs("durable_state")
+    for profile in ("replay", "semantics"):
+        lab.needs_profile(profile)
+    desk = Desk(lab)
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=60)
+    for number in range(MISSED):
+        at = began + dt.timedelta(seconds=number)
+        stamp = at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        lab.inject(desk.bar(number), produced_at=stamp)
+    desk.join(late=("bars",))
+    live = range(MISSED, BARS)
+    if crash:
+        desk.hang_on = ("orders", BARS - 1)
+    lab.publish(desk.producer.bus, *[desk.bar(number) for number in live])
+    first = live[:-1] if crash else live
+    lab.control(desk.settled(*first), "the flow did not come to its end")
+    if crash:
+        desk.hang_on = None
+        desk.crash()
+        lab.must("QOS-01", desk.settled(*live), "the flow stopped at the record that was open")
+
+    end = began + dt.timedelta(seconds=30)
+    request = lab.request_replay("bars", start=began.replace(microsecond=0), end=end)
+    lab.must("QOS-01", desk.settled(*range(BARS)), "the gap was not filled")
+    lab.equal("QOS-01", BARS * LOT, desk.position(), "the final position is not the sum of all")
+    again = lab.request_replay("bars", start=began.replace(microsecond=0), end=end)
+    sentinel = desk.bar(BARS)
+    lab.publish(desk.producer.bus, sentinel)
+    lab.control(desk.settled(BARS), "the flow did not go on after the replays")
+    repeated = desk.replayed(again)
+    lab.equal("RPL-04", 0, repeated, "the second replay repeated effects")
+    lab.covered(desk.replayed(request), "nothing was replayed")
+    doubled = [
+        f"{domain} {number}"
+        for (domain, number), each in desk.made.items()
+        if desk.effects(domain, each) > 1
+    ]
+    lab.equal("IDM-02", [], doubled, "records took effect twice")
+    total = (BARS + 1) * LOT
+    lab.equal("IDM-02", total, desk.position(), "the final position counts something twice")
