@@ -46,6 +46,12 @@ COPY (
 TO '{path}' (FORMAT json)
 """
 
+SCAN = """
+SELECT count(*), max(kind), max(length(body_hash))
+FROM read_json('{path}', format = 'newline_delimited',
+               columns = {{kind: 'VARCHAR', body_hash: 'VARCHAR'}})
+"""
+
 
 def measure(contract: contracts.Contract, events: int, folder: Path) -> None:
     """Make a history of about so many events, judge it, and print one row."""
@@ -56,9 +62,7 @@ def measure(contract: contracts.Contract, events: int, folder: Path) -> None:
     per_case = -(-records // CASES)
     make.execute(MAKE.format(per_case=per_case, keys=KEYS, records=records, path=path))
     began = time.perf_counter()
-    make.execute(
-        f"SELECT count(*), max(kind), max(length(body_hash)) FROM read_json('{path}', format = 'newline_delimited', columns = {{kind: 'VARCHAR', body_hash: 'VARCHAR'}})"
-    ).fetchall()  # noqa: S608 (our own file)
+    make.execute(SCAN.format(path=path)).fetchall()
     scan = time.perf_counter() - began
     make.close()
     rules = properties.load(contract)
