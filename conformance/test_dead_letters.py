@@ -246,3 +246,33 @@ def test_a_failure_on_a_dlq_topic_makes_no_further_dead_letter(lab):
     )
     mine = [each.topic for each in lab.stored(dead=True) if each.payload != b"\x0a\xff"]
     lab.equal("DLQ-11", [letter.topic], mine, "the failure of a dead letter made another one")
+
+
+@pytest.mark.clause("DLQ-13")
+@pytest.mark.parametrize("before", [None, "2"], ids=["first", "third"])
+def test_a_redriven_record_goes_back_and_is_handled(lab, before):
+    """Redrive publishes the original on its topic, without dlq_reason, one retry more."""
+    lab.needs("redrive")
+    bus = lab.bus()
+    record, other = lab.sample("bars", entity=0), lab.sample("bars", entity=1)
+    mended = []
+    subscription = bus.subscribe(
+        TOPICS,
+        handler=lambda each: "ack" if mended or each.digest != record.digest else "fail",
+    )
+    retries = {} if before is None else {"retry_count": before}
+    original = lab.inject(record, **retries)
+    lab.inject(other)
+    lab.deliver_control(subscription, other)
+    lab.control(lab.dead_letter(lab.about(record)), "there is no dead letter to redrive")
+
+    mended.append(True)
+    bus.redrive("ampy.dev.dlq.v1.>", limit=1)
+    again = lab.stored_again(record)
+    lab.must("DLQ-13", again, "no redriven record is in the log")
+    lab.equal("DLQ-13", record.topic, again.topic, "the redriven record is on another topic")
+    lab.equal("DLQ-13", None, again.header("dlq_reason"), "the redriven record kept dlq_reason")
+    count = str(int(before or 0) + 1)
+    lab.equal("DLQ-13", count, again.header("retry_count"), "retry_count was not raised by one")
+    lab.equal("DLQ-13", original.payload, again.payload, "the payload was changed")
+    lab.must("DLQ-13", lab.arrived(subscription, record), "the redriven record was not handled")

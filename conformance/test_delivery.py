@@ -165,3 +165,36 @@ def test_a_failed_publish_is_reported(lab):
         expected="fail or info",
         seen=result.outcome,
     )
+
+
+# Domains of one QoS class each; which class a domain has is the contract's to say.
+TIERS = ("orders", "bars", "universe")
+
+
+@pytest.mark.clause("QOS-05")
+def test_retry_ceilings_follow_the_tier_of_the_domain(lab):
+    """With no ceiling given, a failing record is tried as often as its domain's QoS class says."""
+    bus = lab.bus(max_attempts=None, publish_attempts=None)
+    good = lab.sample("bars", entity=9)
+    failing = {domain: lab.sample(domain) for domain in TIERS}
+    digests = {each.digest for each in failing.values()}
+    subscription = bus.subscribe(
+        "ampy.dev.>", handler=lambda each: "fail" if each.digest in digests else "ack"
+    )
+    lab.inject(good)
+    lab.deliver_control(subscription, good)
+    for each in failing.values():
+        lab.inject(each)
+    letters = [lab.dead_letter(lab.about(each), patience=20.0) for each in failing.values()]
+    lab.covered(all(letters), "not every failing record became a dead letter: no ceiling was seen")
+
+    tried = {domain: len(subscription.of(each.digest)) for domain, each in failing.items()}
+    classes = {lab.qos(domain) for domain in TIERS}
+    lab.control(len(classes) == len(TIERS), "the contract gives these domains fewer classes")
+    lab.true(
+        "QOS-05",
+        len(set(tried.values())) > 1,
+        "one retry ceiling for all QoS classes",
+        expected="another ceiling by class",
+        seen=tried,
+    )

@@ -63,6 +63,7 @@ SELECT e.scope, bool_or(coalesce(e.audited, FALSE)) AS audited,
        count(DISTINCT e.grp) AS groups, min(e.max_attempts) AS max_attempts,
        bool_or(e.kind = 'mark' AND e.started <> 'earliest') AS late_start,
        bool_or(e.kind = 'fault' AND e.fault IN ('kill-broker', 'kill and restart')) AS broker_killed,
+       coalesce(bool_or(e.redriven > 0), FALSE) AS redriven,
        bool_or(e.kind = 'inject' AND e.position IS NOT NULL AND s.scope IS NULL) AS raw_lost
 FROM events AS e
 LEFT JOIN (

@@ -19,6 +19,7 @@ class Admission:
     """Judges a record on arrival; a SHOULD-level deviation never keeps one out."""
 
     def __init__(self, contract: Contract) -> None:
+        self._contract = contract
         self._linter = Linter(contract, strict=False)
 
     def refusal(self, record: Record) -> str | None:
@@ -31,6 +32,11 @@ class Admission:
                 kind = "decode_error" if each.clause in DECODING else "contract_violation"
                 return f"{kind}: {each.clause} {each.where}"
         return None
+
+    def qos(self, topic: str) -> str:
+        """Return the QoS class of a topic's domain; what is no topic has the lowest (A-25)."""
+        domain = self._contract.domains.get((topic.split(".") + [""] * 3)[2])
+        return domain.qos if domain else max(self._contract.qos["classes"])
 
     def body(self, record: Record) -> bytes:
         """Return the payload as the handler gets it: content encoding undone (SER-12)."""

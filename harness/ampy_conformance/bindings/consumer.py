@@ -261,7 +261,7 @@ class ConsumerCore:
             self._due[lane] = now + 0.02
             return []
         tried = self.tried(record)
-        if self.policy.exhausted(tried):
+        if self.policy.exhausted(tried, self.admission.qos(record.topic)):
             record.attempt = tried
             return self._give_up(record, "timeout")
         record.attempt = self.begin(record)
@@ -274,7 +274,7 @@ class ConsumerCore:
 
     def _failed(self, record: Record, kind: str, now: float) -> list[Action]:
         record.trouble = kind
-        if self.policy.exhausted(record.attempt):
+        if self.policy.exhausted(record.attempt, self.admission.qos(record.topic)):
             return self._give_up(record, kind)
         self._due[self.lane(record)] = self.retry_at(record, now)
         return []

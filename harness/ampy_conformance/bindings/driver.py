@@ -16,6 +16,7 @@ from ampy_conformance.bindings.builder import EnvelopeBuilder, Identity, Invalid
 from ampy_conformance.bindings.consumer import ConsumerCore
 from ampy_conformance.bindings.deadletter import DeadLetters
 from ampy_conformance.bindings.meter import Meter
+from ampy_conformance.bindings.redrive import Redrive
 from ampy_conformance.bindings.replay import ReplayService
 from ampy_conformance.bindings.retry import RetryPolicy
 from ampy_conformance.bindings.state import States
@@ -66,7 +67,7 @@ class ReferenceDriver(Driver):
     """The reference binding on one transport; subclasses name it."""
 
     profiles: ClassVar[tuple[str, ...]] = PROFILES
-    capabilities: ClassVar[tuple[str, ...]] = ("durable_state", "shared_state")
+    capabilities: ClassVar[tuple[str, ...]] = ("durable_state", "shared_state", "redrive")
     transport: ClassVar[Callable[[], Transport]]
     builder: ClassVar[type[EnvelopeBuilder]] = EnvelopeBuilder
     admission: ClassVar[type[Admission]] = Admission
@@ -76,6 +77,7 @@ class ReferenceDriver(Driver):
     store: ClassVar[type[Store]] = Store
     states: ClassVar[type[States]] = States
     replay: ClassVar[type[ReplayService]] = ReplayService
+    redriver: ClassVar[type[Redrive]] = Redrive
     meter: ClassVar[type[Meter]] = Meter
     pressure: ClassVar[type[backpressure.Pressure]] = backpressure.Pressure
     alarm: ClassVar[type[backpressure.Alarm]] = backpressure.Alarm
@@ -166,6 +168,7 @@ class ReferenceDriver(Driver):
         """Send with bounded retries: the same id each time (RTY-01 to RTY-04)."""
         tuning = bus.tuning
         policy = type(self).policy(tuning.publish_attempts, tuning.backoff_base, tuning.backoff_max)
+        qos = self.contract.domains[outgoing.topic.split(".")[2]].qos
         attempt = 0
         while True:
             attempt += 1
@@ -174,7 +177,7 @@ class ReferenceDriver(Driver):
                     outgoing.topic, outgoing.headers, outgoing.payload, outgoing.message_id
                 )
             except (Refusal, Unknown):
-                if policy.exhausted(attempt):
+                if policy.exhausted(attempt, qos):
                     raise
             self.counters.retried(outgoing.topic, "publish")
             await asyncio.sleep(policy.delay(attempt, self.random))
@@ -324,6 +327,15 @@ class ReferenceDriver(Driver):
             await service.close()
             raise Refused(error.code, str(error)) from error
         self.services[handle] = service
+
+    async def redrive(self, frame: Frame) -> Frame:
+        """Send dead letters back to their topics."""
+        bus = self._bus(frame)
+        try:
+            done = await type(self).redriver().run(bus.transport, frame["pattern"], frame["limit"])
+        except (Refusal, Unknown) as error:
+            raise Refused(error.code, str(error)) from error
+        return {"redriven": done}
 
     async def unsubscribe(self, frame: Frame) -> None:
         """Leave the group."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ampy_conformance.bindings.records import Record
-from ampy_conformance.bindings.transport import Refusal, Unknown
+from ampy_conformance.bindings.transport import Refusal, Unknown, stream_of
 from ampy_conformance.contract import topics
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ class MemoryTransport:
         self, pattern: str, group: str, member: str, start: str, taken: Callable[[Record], None]
     ) -> MemoryMembership:
         """Join a durable group of the stream that carries the pattern."""
-        dead = pattern.split(".")[2:3] == ["dlq"]
-        stream = self._names["dlq_stream" if dead else "stream"]
+        stream = self._names[stream_of(pattern)]
         membership = MemoryMembership(self, f"c{next(self._numbers)}", group, taken)
         self._members[membership.handle] = membership.event
         await self.call(
@@ -120,7 +119,9 @@ class MemoryTransport:
         found: list[Record] = []
         last: int | None = None
         while True:
-            answer = await self.call("read", stream=self._names["stream"], after=after, max=500)
+            answer = await self.call(
+                "read", stream=self._names[stream_of(pattern)], after=after, max=500
+            )
             last = int(answer["last"]) if last is None else last
             found += [
                 record_of(each)

@@ -22,7 +22,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import APIError, NoStreamResponseError
 
 from ampy_conformance.bindings.records import Record
-from ampy_conformance.bindings.transport import Refusal, Unknown
+from ampy_conformance.bindings.transport import Refusal, Unknown, stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,8 +86,7 @@ class NatsTransport:
         self, pattern: str, group: str, member: str, start: str, taken: Callable[[Record], None]
     ) -> NatsMembership:
         """Make the group's durable consumer where it is new, and pull from it."""
-        dead = pattern.split(".")[2:3] == ["dlq"]
-        stream = self._names["dlq_stream" if dead else "stream"]
+        stream = self._names[stream_of(pattern)]
         name = re.sub(r"[^\w-]", "_", group)
         await self._create(stream, name, pattern, start)
         membership = NatsMembership(self.client, stream, name, member, self._tuning, taken)
@@ -118,7 +117,7 @@ class NatsTransport:
 
     async def read(self, pattern: str) -> list[Record]:
         """Read the log with a consumer of its own, up to where it ends now."""
-        stream = self._names["stream"]
+        stream = self._names[stream_of(pattern)]
         config = ConsumerConfig(
             ack_policy=AckPolicy.NONE, inactive_threshold=30.0, mem_storage=True
         )

@@ -33,10 +33,10 @@ class Unknown(Exception):
 class Tuning:
     """The settings of a bus, in seconds and counts."""
 
-    max_attempts: int = 5
+    max_attempts: int | None = None  # None: by QoS class
     backoff_base: float = 0.2
     backoff_max: float = 30.0
-    publish_attempts: int = 5
+    publish_attempts: int | None = None  # None: by QoS class
     publish_timeout: float = 5.0
     max_in_flight: int = 256
     handler_timeout: float = 30.0
@@ -67,6 +67,11 @@ NAMES = {
     "lag_high": False,
     "lag_low": False,
 }
+
+
+def stream_of(pattern: str) -> str:
+    """Return which of the bus's streams, by its name in `open`, carries a pattern's topics."""
+    return "dlq_stream" if pattern.split(".")[2:3] == ["dlq"] else "stream"
 
 
 class Membership(Protocol):

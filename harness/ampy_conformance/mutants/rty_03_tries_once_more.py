@@ -21,4 +21,4 @@ class Driver(Reference):
         """Raise the bound."""
         await super().open(frame)
         bus = self.buses[frame["bus"]]
-        bus.tuning = replace(bus.tuning, publish_attempts=bus.tuning.publish_attempts + 1)
+        bus.tuning = replace(bus.tuning, publish_attempts=(bus.tuning.publish_attempts or 0) + 1)

@@ -12,7 +12,7 @@ SAYS = "dead-lettered without a retry"
 class Policy(RetryPolicy):
     """Gives a record up after its first failure."""
 
-    def exhausted(self, attempts: int) -> bool:
+    def exhausted(self, attempts: int, qos: str) -> bool:  # noqa: ARG002
         """One attempt is enough."""
         return attempts >= 1
 

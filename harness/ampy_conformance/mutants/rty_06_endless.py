@@ -12,7 +12,7 @@ SAYS = "attempts go on without an end"
 class Policy(RetryPolicy):
     """Never gives a record up."""
 
-    def exhausted(self, attempts: int) -> bool:  # noqa: ARG002 (that is the bug)
+    def exhausted(self, attempts: int, qos: str) -> bool:  # noqa: ARG002 (that is the bug)
         """No attempt is the last."""
         return False
 

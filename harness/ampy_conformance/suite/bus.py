@@ -456,6 +456,13 @@ class Bus:
         """Return the binding's metrics as they are now."""
         return Scrape.of(self.driver.request("metrics"))
 
+    def redrive(self, pattern: str, limit: int = 1) -> int:
+        """Let the binding send dead letters back to their topics; returns how many it says it did."""
+        answer = self.driver.request("redrive", bus=self.handle, pattern=pattern, limit=limit)
+        done = int(answer["redriven"])
+        self.history.add("mark", actor=self.actor, topic=pattern, detail={"redriven": done})
+        return done
+
     def close(self) -> None:
         """Close the bus with all that hangs on it."""
         self.driver.request("close", bus=self.handle)

@@ -75,15 +75,19 @@ class Lab(WireSide):
         driver: Driver | None = None,
         state_dir: str | None = None,
         url: str | None = None,
-        **tuning: int,
+        **tuning: int | None,
     ) -> Bus:
-        """Open a bus of the binding on this test's lane; `url` leads through a proxy."""
+        """Open a bus of the binding on this test's lane; `url` leads through a proxy.
+
+        A tuning of None is left to the binding.
+        """
         self.wire.ping()  # the tap listens before the binding can speak
         process = driver or self.session.pooled()
         handle = self.session.handles.new("b")
         trusted = self.session.clock.trusted
         bus = Bus(process, handle, self.history, self.session.handles, clock_trusted=trusted)
         self._buses.append(bus)
+        told = {name: each for name, each in {**TUNING, **tuning}.items() if each is not None}
         process.request(
             "open",
             bus=handle,
@@ -91,10 +95,9 @@ class Lab(WireSide):
             env=env,
             state_dir=state_dir or self.session.state_dir(),
             names=dict(self.lane.names),
-            tuning={**TUNING, **tuning},
+            tuning=told,
         )
-        told = {**TUNING, **tuning}
-        detail = {name: told[name] for name in ("max_attempts", "backoff_base_ms")}
+        detail = {name: told.get(name) for name in ("max_attempts", "backoff_base_ms")}
         self.history.add("mark", actor=bus.actor, detail=detail)
         return bus
 

@@ -95,6 +95,10 @@ class WireSide(Judging):
         payload = sample.payload + UNKNOWN_FIELD
         return replace(sample, payload=payload, digest=hashlib.sha256(payload).hexdigest())
 
+    def qos(self, domain: str) -> str:
+        """Return the QoS class of a domain (A-25)."""
+        return self.session.contract.domains[domain].qos
+
     def matches(self, pattern: str, topic: str) -> bool:
         """Tell whether the contract's pattern covers the topic."""
         return topics.matches(pattern, topic)
@@ -216,9 +220,10 @@ class WireSide(Judging):
             return
         self.audited = True
         records = self.wire.records()
-        live = {
-            (each.topic, each.header("message_id")): each for each in records if not is_dead(each)
-        }
+        live: dict[tuple[str, str | None], WireRecord] = {}
+        for each in records:  # the first is the original; a redriven one comes after it
+            if not is_dead(each):
+                live.setdefault((each.topic, each.header("message_id")), each)
         for each in records:
             dead = is_dead(each)
             detail: dict[str, Any] = {"stream": each.stream}
@@ -315,6 +320,15 @@ class WireSide(Judging):
     def stored_dead_letter(self, payload: bytes, patience: float = 6.0) -> WireRecord | None:
         """Wait for a stored dead letter with exactly these payload bytes."""
         return self.dead_letter(lambda record: record.payload == payload, patience)
+
+    def stored_again(self, sample: Sample, patience: float = 6.0) -> WireRecord | None:
+        """Wait for a second stored live record that carries this sample's body."""
+
+        def twice() -> bool:
+            return len(self.on_wire(sample)) > 1
+
+        found = self.wire.wait_until(twice, self.patience(patience))
+        return self.on_wire(sample)[-1] if found else None
 
     def tried_dead_letter(self) -> bool:
         """Wait until some record was sent to a DLQ topic, whether or not it was stored."""
