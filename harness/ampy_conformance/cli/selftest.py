@@ -23,14 +23,19 @@ from ampy_conformance.selftest import peers, runner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ampy_conformance.contract.references import MutantRef
     from ampy_conformance.selftest.runner import Kill
+
+# A run of one mutant uses a core for about a third of its time.
+JOBS = 2 * (os.cpu_count() or 2)
 
 
 @click.command(
     epilog="""\b
 Exit codes: 0 every mutant was killed by its clause for its reason, every degenerate peer ended as it
 must, and nothing was held against a correct binding;
-1 the suite missed one, 2 usage."""
+1 the suite missed one, 2 usage,
+4 the shard is empty."""
 )
 @click.option(
     "--mutant",
@@ -39,13 +44,25 @@ must, and nothing was held against a correct binding;
     help="Only this mutant, peer or correct binding (repeatable).",
 )
 @click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
-@click.option("--jobs", type=click.IntRange(1, 32), default=os.cpu_count() or 2, show_default=True)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=JOBS,
+    show_default=True,
+    help="How many run at a time; most of them wait most of the time.",
+)
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Only part I of N, for CI jobs side by side; together they are everything.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the kill matrix as JSON.")
 @click.option("--list", "only_list", is_flag=True, help="List mutants and peers.")
 def command(
     names: tuple[str, ...],
     seed: int | None,
     jobs: int,
+    shard: str | None,
     as_json: bool,
     only_list: bool,
 ) -> int:
@@ -55,22 +72,21 @@ def command(
     suite, and prints the kill matrix.
     """
     found = references.mutants(PACKAGE / "mutants")
-    known = {each.name for each in found} | {each.name for each in peers.PEERS}
-    known |= set(runner.CORRECT)
+    everything = runner.work(found, peers.PEERS)
     for each in names:
-        if each not in known:
+        if each not in {one.name for one in everything}:
             raise UsageError(
                 f"there is no mutant {each!r}; `ampy-conform selftest --list` names them"
             )
-    wanted = [each for each in found if not names or each.name in names]
-    others = [each for each in peers.PEERS if not names or each.name in names]
-    right = [each for each in runner.CORRECT if not names or each in names]
     if only_list:
-        for mutant in wanted:
-            click.echo(f"{mutant.name:<44} {mutant.clause:<20} {mutant.says}")
-        for peer in others:
-            click.echo(f"{peer.name:<44} {'peer':<20} {peer.what}")
+        _list(found)
         return 0
+    wanted = [each for each in everything if not names or each.name in names]
+    if shard is not None:
+        wanted = runner.shard(wanted, *_shard(shard))
+    if not wanted:
+        click.echo(f"shard {shard} holds nothing")
+        return 4
     seed = secrets.randbelow(2**31) if seed is None else seed
     began = time.monotonic()
     console = Console(stderr=True, quiet=as_json)
@@ -83,22 +99,41 @@ def command(
         transient=True,
         disable=not console.is_terminal,
     ) as progress:
-        task = progress.add_task("planted bugs", total=len(wanted) + len(others) + len(right))
+        task = progress.add_task("planted bugs", total=len(wanted))
 
         def done(kill: Kill) -> None:
             progress.advance(task)
             if not kill.killed:
                 progress.console.print(f"[red]missed[/] {kill.name}: {escape(kill.why)}")
 
-        good = runner.correct(right, seed, jobs, done)
-        kills = runner.mutants(wanted, seed, jobs, done)
-        ended = runner.peers(others, seed, jobs, done)
+        ran = runner.run(wanted, seed, jobs, done)
+    ran.sort(key=lambda each: (each[0].kind, each[0].name))
+    kills = [kill for each, kill in ran if each.kind == "mutant"]
+    ended = [kill for each, kill in ran if each.kind != "mutant"]
+    seconds = time.monotonic() - began
     if as_json:
-        rows = [dataclasses.asdict(each) for each in (*kills, *ended, *good)]
-        click.echo(json.dumps({"seed": seed, "kills": rows}))
+        rows = [dataclasses.asdict(each) for each in (*kills, *ended)]
+        facts = {"seed": seed, "jobs": jobs, "shard": shard, "seconds": round(seconds, 1)}
+        click.echo(json.dumps({**facts, "kills": rows}))
     else:
-        _show(kills, [*ended, *good], seed, time.monotonic() - began)
-    return 0 if all(each.killed for each in (*kills, *ended, *good)) else 1
+        _show(kills, ended, seed, seconds)
+    return 0 if all(kill.killed for _, kill in ran) else 1
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, of = text.partition("/")
+    if number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of):
+        return int(number), int(of)
+    raise UsageError(f"--shard {text!r} is not of the form I/N with I from 1 to N, as in 2/3")
+
+
+def _list(found: Sequence[MutantRef]) -> None:
+    for mutant in found:
+        click.echo(f"{mutant.name:<44} {mutant.clause:<20} {mutant.says}")
+    for peer in peers.PEERS:
+        click.echo(f"{peer.name:<44} {'peer':<20} {peer.what}")
+    for name in runner.CORRECT:
+        click.echo(f"{name:<44} {'correct':<20} nothing may be held against it")
 
 
 def _show(kills: Sequence[Kill], ended: Sequence[Kill], seed: int, seconds: float) -> None:

@@ -42,34 +42,44 @@ class Kill:
     hit: dict[str, str] = field(default_factory=dict)
 
 
-def mutants(
-    wanted: Sequence[MutantRef], seed: int, jobs: int, done: Callable[[Kill], None]
-) -> list[Kill]:
-    """Run every mutant against the tests of its clause's group."""
-    return _all([partial(mutant, each, seed) for each in wanted], jobs, done)
+@dataclass(frozen=True)
+class Work:
+    """What is run against the suite: a mutant, a degenerate peer, or a correct binding."""
+
+    name: str
+    kind: str  # mutant, peer or correct
+    run: Callable[[int], Kill]  # takes the seed
+    heavy: bool = False
 
 
-def peers(wanted: Sequence[Peer], seed: int, jobs: int, done: Callable[[Kill], None]) -> list[Kill]:
-    """Run every degenerate peer against the whole suite."""
-    return _all([partial(peer, each, seed) for each in wanted], jobs, done)
+def work(found: Sequence[MutantRef], others: Sequence[Peer]) -> list[Work]:
+    """Return all that there is to run, what takes longest first."""
+    everything = [
+        *(Work(each, "correct", partial(reference, each), heavy=True) for each in CORRECT),
+        *(Work(each.name, "peer", partial(peer, each), heavy=True) for each in others),
+        *(Work(e.name, "mutant", partial(mutant, e), heavy=bool(e.faults)) for e in found),
+    ]
+    return sorted(everything, key=lambda each: not each.heavy)
 
 
-def correct(
-    wanted: Sequence[str], seed: int, jobs: int, done: Callable[[Kill], None]
-) -> list[Kill]:
-    """Run every correct binding against the whole suite: nothing may be held against it."""
-    return _all([partial(reference, each, seed) for each in wanted], jobs, done)
+def shard(wanted: Sequence[Work], number: int, of: int) -> list[Work]:
+    """Return part `number` (from 1) of `of` parts; together they are everything, once."""
+    return list(wanted[number - 1 :: of])
 
 
-def _all(work: Sequence[Callable[[], Kill]], jobs: int, done: Callable[[Kill], None]) -> list[Kill]:
-    def run(each: Callable[[], Kill]) -> Kill:
-        kill = each()
+def run(
+    wanted: Sequence[Work], seed: int, jobs: int, done: Callable[[Kill], None]
+) -> list[tuple[Work, Kill]]:
+    """Run all of it, `jobs` at a time; `done` is told of each as it ends."""
+
+    def one(each: Work) -> tuple[Work, Kill]:
+        kill = each.run(seed)
         done(kill)
-        return kill
+        return each, kill
 
     # A worker thread outlives the processes it starts: their parent-death signal is tied to it.
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(run, work))
+        return list(pool.map(one, wanted))
 
 
 def mutant(ref: MutantRef, seed: int) -> Kill:

@@ -1,0 +1,66 @@
+"""The selftest itself: sharding loses nothing, and a mutant that lives is not called dead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ampy_conformance._errors import UsageError
+from ampy_conformance._layout import PACKAGE
+from ampy_conformance.cli import selftest
+from ampy_conformance.contract import references
+from ampy_conformance.contract.references import MutantRef
+from ampy_conformance.selftest import peers, runner
+
+EVERYTHING = runner.work(references.mutants(PACKAGE / "mutants"), peers.PEERS)
+
+
+class NoBug(MutantRef):
+    """A mutant that is none: the reference binding under another name."""
+
+    @property
+    def connectable(self) -> str:
+        return "mem"
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7])
+def test_shards_are_everything_once(of: int) -> None:
+    parts = [runner.shard(EVERYTHING, number, of) for number in range(1, of + 1)]
+    names = [each.name for part in parts for each in part]
+    assert sorted(names) == sorted(each.name for each in EVERYTHING)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    heavy = [sum(each.heavy for each in part) for part in parts]
+    assert max(heavy) - min(heavy) <= 1
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "1/0", "a/b", "-1/2", ""])
+def test_a_shard_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is not of the form I/N"):
+        selftest._shard(text)
+
+
+def test_what_takes_longest_begins_first() -> None:
+    assert [each.heavy for each in EVERYTHING] == sorted(
+        (each.heavy for each in EVERYTHING), reverse=True
+    )
+
+
+@pytest.mark.slow
+def test_a_correct_binding_is_not_a_killed_mutant() -> None:
+    kill = runner.mutant(NoBug("no-bug", "SER-04", "whatever it says", "", ""), 1)
+    assert not kill.killed
+    assert kill.why.startswith("survived SER-04; hit nothing (exit 0)")
+
+
+@pytest.mark.slow
+def test_dying_of_something_else_is_no_kill() -> None:
+    real = next(
+        each
+        for each in references.mutants(PACKAGE / "mutants")
+        if each.name == "ser-04-never-compresses"
+    )
+    assert runner.mutant(real, 1).killed
+    kill = runner.mutant(replace(real, says="another sentence"), 1)
+    assert not kill.killed
+    assert kill.why.startswith("died of something else: 'SER-04: a payload of")
