@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -111,3 +117,70 @@ def test_what_a_fault_comes_to_is_in_the_report(tmp_path):
     assert trial["drained"]
     assert set(trial["chances"]) >= set(FAULTS["kill-after-ack"].properties)
     assert not [n for n in trial["violations"] if n not in ("log_duplicates", "undrained")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [2.5, 5.5], ids=["while it strikes", "afterwards"])
+def test_a_proxy_that_dies_by_itself_is_no_verdict(monkeypatch, tmp_path, seconds):
+    program = tmp_path / "mortal"
+    real = toxiproxy.executable()
+    program.write_text(f'#!/bin/sh\nexec timeout -s KILL {seconds} {real} "$@"\n', "utf-8")
+    program.chmod(0o700)
+    monkeypatch.setenv(toxiproxy.VARIABLE, str(program))
+    report = tmp_path / "r.jsonl"
+    code, _ = run(
+        "certify", "nats", "--faults", "latency", "--case", "under_fault", "--report", report
+    )
+    _no_verdict(code, report, "toxiproxy ended by itself")
+
+
+@pytest.mark.slow
+def test_a_broker_that_dies_by_itself_is_no_verdict(tmp_path):
+    mark = f"ampy-test-{os.getpid()}-{time.monotonic_ns()}"
+    report = tmp_path / "r.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ampy_conformance", "certify", "nats", "--report", str(report),
+         "--faults", "handler-fails", "--case", "under_fault"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=tmp_path,
+        env={**os.environ, "AMPY_TEST_MARK": mark},
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    # The pooled driver and the campaign's three: records flow.
+    while _marked(mark).count("ampy_conformance.kit") < 4 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    (server,) = [pid for pid, what in _marked(mark).items() if what == "nats-server"]
+    os.kill(server, signal.SIGKILL)
+    output, _ = process.communicate(timeout=120)
+    assert b"Traceback" not in output
+    _no_verdict(process.returncode, report, "broker")
+
+
+def _no_verdict(code, report, says):
+    whole = lines.read(report)
+    assert code == 3
+    assert {each["outcome"] for each in whole.clauses.values()} & {"pass", "fail", "warn"} == set()
+    assert says in str(whole.end["trouble"]) + "".join(str(each["says"]) for each in whole.cases)
+
+
+class Marked(dict):
+    """Processes by id, each with what it runs."""
+
+    def count(self, what):
+        return list(self.values()).count(what)
+
+
+def _marked(mark):
+    found = Marked()
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() not in (each / "environ").read_bytes():
+                continue
+            words = (each / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        kit = b"ampy_conformance.kit" in words
+        found[int(each.name)] = "ampy_conformance.kit" if kit else Path(words[0].decode()).name
+    return found

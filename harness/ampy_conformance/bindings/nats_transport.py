@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 PRIORITY_GROUP = "members"
 PULL_EXPIRES = 2.0
+CONNECT_SECONDS = 5
 # nats-py raises a bare TimeoutError in some places and its own in others.
 TIMEOUTS = (asyncio.TimeoutError, nats.errors.TimeoutError)
 
@@ -46,15 +47,17 @@ class NatsTransport:
         self._names = names
         self._tuning = tuning
         try:
-            self.client: Client = await nats.connect(
-                url,
-                connect_timeout=5,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=0.2,
-                allow_reconnect=True,
-                error_cb=_quiet,
-                pending_size=32 * 1024 * 1024,
-            )
+            # Reconnecting for ever, nats-py would try for ever the first time as well.
+            async with asyncio.timeout(CONNECT_SECONDS):
+                self.client: Client = await nats.connect(
+                    url,
+                    connect_timeout=CONNECT_SECONDS,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.2,
+                    allow_reconnect=True,
+                    error_cb=_quiet,
+                    pending_size=32 * 1024 * 1024,
+                )
         except (OSError, NatsError, *TIMEOUTS) as error:
             raise Unknown(
                 "not_connected", f"NATS does not answer ({type(error).__name__})"

@@ -129,6 +129,12 @@ class Toxiproxy:
         """Tell whether the server runs."""
         return self._process.poll() is None
 
+    def check(self) -> None:
+        """Raise `ToxiproxyError` where the server is gone without having been stopped."""
+        if not self.alive:
+            code = self._process.returncode
+            raise ToxiproxyError(f"toxiproxy ended by itself (exit {code}): run again")
+
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Make one request of the API; raises `ToxiproxyError`."""
         data = None if body is None else json.dumps(body).encode()
@@ -141,6 +147,7 @@ class Toxiproxy:
         except urllib.error.HTTPError as error:
             raise ToxiproxyError(f"toxiproxy refused {method} {path}: {error.code}") from error
         except OSError as error:
+            self.check()
             raise ToxiproxyError(f"toxiproxy does not answer ({error})") from error
         return json.loads(text) if text.startswith(b"{") else None
 

@@ -97,6 +97,7 @@ class Producer:
         self.source = source
         self.run_id = run_id
         self._pseq: dict[str, int] = {}
+        self._one = threading.Lock()
 
     def publish(
         self,
@@ -106,8 +107,18 @@ class Producer:
     ) -> list[Published]:
         """Publish in call order and return what the binding said of each.
 
-        A driver that dies in between leaves every record of the call at `info`.
+        A driver that dies in between leaves every record of the call at `info`. Threads take turns:
+        what is numbered first is also sent first, or the order of a key would be anybody's guess.
         """
+        with self._one:
+            return self._publish(samples, trace, headers)
+
+    def _publish(
+        self,
+        samples: Sequence[Sample],
+        trace: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+    ) -> list[Published]:
         records = [_record(each, trace, headers) for each in samples]
         uids = [self._invoked(each) for each in samples]
         called = time.time()

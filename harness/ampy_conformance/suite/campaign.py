@@ -372,6 +372,7 @@ class Campaign:
                         last = self.lab.sample(domain, entity=entity)
                         if self.source.publish(number, last) == ["ok"]:
                             break
+                        self._broker_lives()
                         time.sleep(0.05)
 
     def _drain(self) -> bool:
@@ -380,10 +381,16 @@ class Campaign:
         while self.left_over():
             if time.monotonic() > deadline:
                 return False
+            self._broker_lives()
             for each in self.members:
                 each.driver.check()
             time.sleep(0.05)
         return True
+
+    def _broker_lives(self) -> None:
+        """Spare the patience for a broker that is gone."""
+        if not self.lab.broker.alive:
+            raise BrokerError(f"the {self.lab.broker.kind} broker is gone")
 
     def left_over(self) -> int:
         """Return how many stored records are not settled in some group."""

@@ -284,7 +284,9 @@ class Lab(WireSide):
                 first,
                 f"{result.rule.means} ({trial.fault.name}: {examples[0]})",
                 f"no violation in {result.covered} chances",
-                [f"{result.total} in all", *examples, "around the first:", *trial.neighbours[name]],
+                "\n".join(
+                    [f"{result.total} in all", *examples, "around it:", *trial.neighbours[name]]
+                ),
             )
         self.covered(trial.fired, f"the fault {trial.fault.name} was not seen to fire")
         waited = result.rule.severity != "fail" or trial.drained

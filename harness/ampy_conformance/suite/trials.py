@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import tempfile
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ampy_conformance.broker import BrokerError
 from ampy_conformance.driver import DriverDied
 from ampy_conformance.faults.catalogue import FAULTS
 from ampy_conformance.faults.toxiproxy import Toxiproxy, ToxiproxyMissing
@@ -19,7 +21,7 @@ from ampy_conformance.suite.lab import Lab
 from ampy_conformance.suite.verdicts import NotClaimed, NotRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ampy_conformance.faults.catalogue import Fault
     from ampy_conformance.faults.toxiproxy import Proxy
@@ -115,7 +117,6 @@ class Trials:
         try:
             proxy = None if self._toxiproxy is None else self._toxiproxy.proxy(lab.lane.url)
             rng = random.Random(f"{self._session.options.seed} campaign")
-            campaign = Campaign(lab, rng, through=proxy)
 
             def strikes(campaign: Campaign) -> None:
                 until = time.monotonic() + seconds
@@ -127,7 +128,9 @@ class Trials:
                 while time.monotonic() < until:
                     time.sleep(0.1)
 
-            campaign.run(strikes)
+            with self._environment(lab):
+                campaign = Campaign(lab, rng, through=proxy)
+                campaign.run(strikes)
             return Long(fired, left_out, drained=not campaign.left_over(), events=len(lab.history))
         finally:
             lab.close()
@@ -141,8 +144,9 @@ class Trials:
             if "network" in fault.needs:
                 proxy = self._server().proxy(lab.lane.url)
             rng = random.Random(f"{self._session.options.seed} {fault.name}")
-            campaign = Campaign(lab, rng, through=proxy)
-            fired = campaign.run(fault.strike)
+            with self._environment(lab):
+                campaign = Campaign(lab, rng, through=proxy)
+                fired = campaign.run(fault.strike)
             healed = campaign.healed_at
             trial = self._judged(
                 fault,
@@ -154,6 +158,20 @@ class Trials:
             return replace(trial, seconds=time.monotonic() - began)
         finally:
             lab.close()
+
+    @contextlib.contextmanager
+    def _environment(self, lab: Lab) -> Iterator[None]:
+        """Raise where broker or proxy end by themselves meanwhile: what happened then proves nothing.
+
+        Raises `BrokerError` or `ToxiproxyError`, whatever else went wrong because of it.
+        """
+        try:
+            yield
+        finally:
+            if self._toxiproxy is not None:
+                self._toxiproxy.check()
+            if not lab.broker.alive:
+                raise BrokerError(f"the {lab.broker.kind} broker ended by itself: run again")
 
     def _needs(self, lab: Lab, fault: Fault) -> None:
         broker = lab.broker
