@@ -64,3 +64,27 @@ def test_dying_of_something_else_is_no_kill() -> None:
     kill = runner.mutant(replace(real, says="another sentence"), 1)
     assert not kill.killed
     assert kill.why.startswith("died of something else: 'SER-04: a payload of")
+
+
+@pytest.mark.parametrize(
+    ("kind", "killed", "hit", "looks"),
+    [
+        ("mutant", True, {}, 1),
+        ("mutant", False, {}, 2),
+        ("peer", False, {"QOS-01": "fail"}, 2),
+        ("correct", False, {}, 2),
+        ("correct", False, {"QOS-01": "fail"}, 1),
+    ],
+)
+def test_only_doubt_is_looked_at_again(kind, killed, hit, looks) -> None:
+    seen = []
+
+    def once(seed: int, time_scale: float) -> runner.Kill:
+        seen.append((seed, time_scale))
+        return runner.Kill("x", "", killed=killed, why="", seconds=0.0, hit=hit)
+
+    told: list[runner.Kill] = []
+    ((_, kill),) = runner.run([runner.Work("x", kind, once)], 5, 2, told.append)
+    assert (kill.looks, kill.killed) == (looks, killed)
+    assert [scale for _, scale in seen] == [runner.TIME_SCALE, 1.0][:looks]
+    assert told == [kill]

@@ -136,13 +136,17 @@ def _list(found: Sequence[MutantRef]) -> None:
         click.echo(f"{name:<44} {'correct':<20} nothing may be held against it")
 
 
+def _looks(kill: Kill) -> str:
+    return "" if kill.looks == 1 else " [dim](2nd look)[/]"
+
+
 def _show(kills: Sequence[Kill], ended: Sequence[Kill], seed: int, seconds: float) -> None:
     console = Console()
     table = Table(title="Kill matrix", box=None, header_style="dim", title_justify="left")
     for name in ("mutant", "breaks", "killed", "says", "hit besides", "s"):
         table.add_column(name, overflow="fold")
     for (name, target, killed, besides), each in zip(runner.matrix(kills), kills, strict=True):
-        mark = "[green]yes[/]" if killed else "[bold red]NO[/]"
+        mark = ("[green]yes[/]" if killed else "[bold red]NO[/]") + _looks(each)
         table.add_row(
             name, target, mark, escape(each.why), " ".join(besides), f"{each.seconds:.1f}"
         )
@@ -158,7 +162,7 @@ def _show(kills: Sequence[Kill], ended: Sequence[Kill], seed: int, seconds: floa
         for name in ("peer", "what it does", "as it must", "outcome", "s"):
             table.add_column(name, overflow="fold")
         for each in ended:
-            mark = "[green]yes[/]" if each.killed else "[bold red]NO[/]"
+            mark = ("[green]yes[/]" if each.killed else "[bold red]NO[/]") + _looks(each)
             table.add_row(each.name, each.target, mark, escape(each.why), f"{each.seconds:.1f}")
         console.print(table)
     score = sum(each.killed for each in kills)

@@ -241,6 +241,7 @@ class Campaign:
                     sample = self.sample()
                     self.script[sample.digest] = list(script)
                 fired += self.source.publish(0, sample) == ["ok"]
+                self._broker_lives()
                 time.sleep(PAUSE)
         time.sleep(0.5)
         return fired
