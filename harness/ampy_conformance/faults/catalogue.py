@@ -27,6 +27,8 @@ ALWAYS = (
     "order_effects", "ack_without_effect", "checkpoint_ahead", "one_position_two_records",
     "credit_overrun",
 )  # fmt: skip
+# Those that need a broker or a proxy and no campaign: any scenario can be struck by them.
+ALONE = ("kill-broker", "pause-broker", "cut", "lost-answers", "latency")
 RECOVERY = ("recovered", "kept_over_the_fault")
 RETRIES = ("attempts_beyond_bound", "attempt_numbers")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ampy_conformance.faults import catalogue
 from ampy_conformance.history import properties
@@ -25,10 +25,6 @@ class Cell:
 
     def __str__(self) -> str:
         return f"{self.fault}-{self.property}"
-
-    def line(self) -> dict[str, Any]:
-        """Return what the report says of it."""
-        return {"fault": self.fault, "property": self.property}
 
 
 def wanted(names: Sequence[str]) -> list[Fault]:

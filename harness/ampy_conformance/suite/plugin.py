@@ -18,6 +18,7 @@ from ampy_conformance import contract as contracts
 from ampy_conformance._errors import ConformError, UsageError
 from ampy_conformance._layout import room
 from ampy_conformance.contract.digest import tree_digest
+from ampy_conformance.faults import catalogue
 from ampy_conformance.report import lines
 from ampy_conformance.report.outcomes import Exit, Outcome
 from ampy_conformance.suite import cases, faulting, known, rollup
@@ -140,6 +141,8 @@ class Run:
                     for each in faulting.cells(self.contract)
                 ],
             )
+        if "strike" in metafunc.fixturenames:
+            metafunc.parametrize("strike", catalogue.ALONE)
 
     # -- collection ---------------------------------------------------------------------
 
@@ -156,14 +159,14 @@ class Run:
                 raise pytest.UsageError(f"{item.nodeid} {what}")
             item.stash[CLAUSES] = tuple(self.contract.clauses[each] for each in dict.fromkeys(ids))
             self.tested.update(ids)
-            if (cell := _cell(item)) is not None and cell.fault not in self.faults:
+            if (fault := _fault(item)) is not None and fault not in self.faults:
                 continue
             (kept if self._selected(item.stash[CLAUSES]) else dropped).append(item)
         if dropped:
             self.deselected = True
             self.config.hook.pytest_deselected(items=dropped)
         # Faults last: what is wrong without them shows first.
-        items[:] = sorted(kept, key=lambda item: _cell(item) is not None)
+        items[:] = sorted(kept, key=lambda item: _fault(item) is not None)
 
     def _selected(self, clauses: Sequence[Clause]) -> bool:
         wanted = self.selection
@@ -358,7 +361,8 @@ class Run:
             blames=case.blames,
             notes=case.notes,
             seconds=round(seconds, 3),
-            **({} if (cell := _cell(item)) is None else cell.line()),
+            **({} if (fault := _fault(item)) is None else {"fault": fault}),
+            **({} if (cell := _cell(item)) is None else {"property": cell.property}),
             transcript=[each.row() for each in lab.history][-TRANSCRIPT:] if told and lab else [],
         )
 
@@ -415,6 +419,12 @@ def _cell(item: pytest.Item) -> faulting.Cell | None:
     """Return the fault and property of a case, None where it is an ordinary one."""
     call = getattr(item, "callspec", None)
     return None if call is None else call.params.get("cell")
+
+
+def _fault(item: pytest.Item) -> str | None:
+    """Return the fault that a case needs, None where it is an ordinary one."""
+    cell, call = _cell(item), getattr(item, "callspec", None)
+    return cell.fault if cell is not None else call and call.params.get("strike")
 
 
 def _title(item: pytest.Item) -> str:

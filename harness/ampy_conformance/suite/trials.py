@@ -72,6 +72,22 @@ class Long:
     events: int
 
 
+@dataclass(frozen=True)
+class Struck:
+    """A scenario that is no campaign, as the faults of `catalogue.ALONE` see it."""
+
+    lab: Lab
+    proxy: Proxy | None
+
+    def fault(self, name: str) -> None:
+        """Note in the history that a fault begins."""
+        self.lab.history.add("fault", detail={"fault": name})
+
+    def healed(self) -> None:
+        """Note in the history that it is over."""
+        self.fault("healed")
+
+
 class Trials:
     """The trials of a run; each fault strikes once, however many cases look at the outcome."""
 
@@ -80,6 +96,7 @@ class Trials:
         self._told = done
         self._done: dict[str, Trial | Exception] = {}
         self._toxiproxy: Toxiproxy | None = None
+        self._proxies: dict[Lab, Proxy] = {}
         self._rules = properties.load(session.contract)
 
     def of(self, name: str) -> Trial:
@@ -96,6 +113,22 @@ class Trials:
         if isinstance(found, Exception):
             raise found
         return found
+
+    def way(self, lab: Lab, name: str) -> str | None:
+        """Return the URL by which a scenario must reach the broker for this fault to meet it.
+
+        None: the lane's own. Ends the case as not claimed or not run where the fault cannot strike.
+        """
+        self._needs(lab, FAULTS[name])
+        if "network" not in FAULTS[name].needs:
+            return None
+        self._proxies[lab] = self._server().proxy(lab.lane.url)
+        return self._proxies[lab].url
+
+    def strike(self, lab: Lab, name: str) -> int:
+        """Let a fault of `catalogue.ALONE` strike a scenario now; returns how often it fired."""
+        with self._environment(lab):
+            return FAULTS[name].strike(Struck(lab, self._proxies.get(lab)))
 
     def long(self, faults: Sequence[Fault], seconds: float, told: Callable[[str], None]) -> Long:
         """Let faults strike one after the other for a while: each once, then in random order.

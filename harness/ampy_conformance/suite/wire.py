@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ampy_conformance.broker import WireRecord
+from ampy_conformance.broker import BrokerError, WireRecord
 from ampy_conformance.contract import encoding, keys, samples, topics
 from ampy_conformance.contract.envelope import Envelope
 from ampy_conformance.contract.lint import Linter
@@ -40,6 +40,8 @@ class WireSide(Judging):
     _lane: Lane | None = None
     _wire: Observer | None = None
     audited = False
+    # What the raw client raises while the broker is away.
+    unreachable = BrokerError
 
     @property
     def broker(self) -> Broker:
