@@ -96,9 +96,10 @@ class NatsTransport:
         await membership.begin()
         return membership
 
-    async def _create(self, stream: str, name: str, pattern: str, start: str) -> None:
+    def consumer(self, name: str, pattern: str, start: str) -> dict[str, Any]:
+        """Return the configuration of a group's durable consumer."""
         tuning = self._tuning
-        config = {
+        return {
             "durable_name": name,
             "filter_subject": pattern,
             "ack_policy": "explicit",
@@ -110,6 +111,9 @@ class NatsTransport:
             "priority_policy": "pinned_client",
             "priority_timeout": int(max(1.0, tuning.redelivery) * 1e9),
         }
+
+    async def _create(self, stream: str, name: str, pattern: str, start: str) -> None:
+        config = self.consumer(name, pattern, start)
         subject = f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{name}"
         answer = await call(self.client, subject, {"stream_name": stream, "config": config})
         if "error" in answer:
