@@ -247,7 +247,10 @@ class Campaign:
         return fired
 
     def duplicate(self) -> int:
-        """Store a record again, once as it was, once under a new id with its dedupe key."""
+        """Store a record again, once as it was, once under a new id with its dedupe key.
+
+        Returns whether the log holds both now: a broker may drop what it takes for a retry.
+        """
         stored = [each for each in self.lab.stored() if ".orders." in each.topic]
         if not stored:
             return 0
@@ -260,7 +263,8 @@ class Campaign:
         again = self.lab.keyed_like(again, first, dedupe_key=key)
         self.excused.add(again.digest)
         self.lab.inject(again)
-        return 1
+        now = self.lab.stored_digests()
+        return int(now.count(sha(first.payload)) > 1 and again.digest in now)
 
     def corrupt(self) -> int:
         """Store one record of each kind that no handler may be given."""

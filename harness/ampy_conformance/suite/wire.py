@@ -155,8 +155,13 @@ class WireSide(Judging):
     def inject_raw(
         self, topic: str, headers: Mapping[str, str], payload: bytes, *, corrupt: bool = False
     ) -> Envelope:
-        """Publish these bytes under these headers with the raw client, and return them."""
+        """Publish these bytes under these headers with the raw client, and return them.
+
+        Headers of the transport are left out: with a `Nats-Msg-Id` taken from a stored record the
+        broker would do the deduplication that the binding has to do.
+        """
         position = None
+        headers = {n: v for n, v in headers.items() if not n.lower().startswith(TRANSPORT)}
         try:
             position = self.wire.publish(topic, headers, payload)
         finally:  # one whose end is unknown may be there all the same
