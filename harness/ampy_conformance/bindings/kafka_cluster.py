@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-    Headers = list[tuple[str, bytes]]
+    Headers = list[tuple[str, str | bytes | None]]
     Partition = tuple[str, int]  # topic and number
     Offsets = dict[Partition, int]
 
@@ -39,7 +39,6 @@ PROPAGATION_MS = 500
 POLL = 0.5
 
 REFUSALS = {
-    KafkaError._MSG_SIZE_TOO_LARGE: "too_large",
     KafkaError.MSG_SIZE_TOO_LARGE: "too_large",
     KafkaError.RECORD_LIST_TOO_LARGE: "too_large",
     KafkaError._UNKNOWN_TOPIC: "invalid_topic",

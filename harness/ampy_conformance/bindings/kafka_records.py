@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
+    from ampy_conformance.bindings.kafka_cluster import Headers
+
 # As `spec/kafka.yaml` names it: the Kafka topic is only the beginning of the logical one.
 TOPIC_HEADER = "topic"
 TOKENS = 4  # ampy.{env}.{domain}.{version}
@@ -38,17 +40,16 @@ def may_hold(pattern: str, name: str) -> bool:
     return TOKENS <= len(tokens) <= len(wanted)
 
 
-def headers_of(topic: str, headers: Mapping[str, str]) -> list[tuple[str, bytes]]:
+def headers_of(topic: str, headers: Mapping[str, str]) -> Headers:
     """Return the record headers: the envelope's as they are, and the topic in full."""
-    found = [(name, value.encode()) for name, value in headers.items() if name != TOPIC_HEADER]
-    return [*found, (TOPIC_HEADER, topic.encode())]
+    given = {**headers, TOPIC_HEADER: topic}
+    return [(name, value.encode()) for name, value in given.items()]
 
 
 def record_of(message: Message, token: Any = None) -> Record:
     """Return the record in a Kafka message; one that does not name its topic is on Kafka's."""
-    headers = {
-        name: (value or b"").decode(errors="replace") for name, value in message.headers() or ()
-    }
+    pairs: Any = message.headers() or ()  # a list of name and bytes, or of name and None
+    headers = {name: (value or b"").decode(errors="replace") for name, value in pairs}
     name = message.topic() or ""
     return Record(
         position=f"{message.partition()}:{message.offset()}",

@@ -131,7 +131,7 @@ class NatsTransport:
         )
         if since is not None:
             config.deliver_policy = DeliverPolicy.BY_START_TIME
-            config.opt_start_time = dt.datetime.fromtimestamp(since, dt.UTC).isoformat()
+            config.opt_start_time = dt.datetime.fromtimestamp(since, dt.UTC)
         found: list[Record] = []
         try:
             reader = await self._js.pull_subscribe(pattern, stream=stream, config=config)

@@ -183,7 +183,7 @@ class Subscription:
         """Let go of records that another member is given; what is in work may come to its end."""
         self.act(self.core.release(leaving, time.monotonic()))
         deadline = time.monotonic() + patience
-        while self.core.in_work(leaving) and time.monotonic() < deadline:
+        while self.core.in_work(leaving) and time.monotonic() < deadline:  # noqa: ASYNC110 (rare)
             await asyncio.sleep(0.01)
         self.act(self.core.drop(leaving, time.monotonic()))
         self._emit("revoked", subscription=self._handle, partitions=list(logs))
