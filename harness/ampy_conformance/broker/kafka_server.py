@@ -67,7 +67,9 @@ class KafkaServer:
     def __init__(self, directory: Path | None = None, progress: Progress | None = None) -> None:
         self._java = java.find()
         self._classpath = kafka_jars.classpath(progress=progress)
-        self.cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        # Begins with an A: on the command line an id with a dash in front would be an option.
+        number = bytes(1) + uuid.uuid4().bytes[1:]
+        self.cluster = urlsafe_b64encode(number).rstrip(b"=").decode()
         self.version = kafka_jars.locked().kafka
         self.java = self._java.version
         self._folder = Path(tempfile.mkdtemp(prefix="kafka-", dir=directory))
