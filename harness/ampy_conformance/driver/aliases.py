@@ -4,5 +4,6 @@ from __future__ import annotations
 
 ALIASES = {
     "mem": "py:ampy_conformance.bindings.memory_driver:Driver",
+    "kafka": "py:ampy_conformance.bindings.kafka_driver:Driver",
     "nats": "py:ampy_conformance.bindings.nats_driver:Driver",
 }

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ampy_conformance import _process
+from ampy_conformance import _layout, _process
 from ampy_conformance._errors import HarnessError
 from ampy_conformance.broker.starter import start_long_lived
 
@@ -55,13 +55,8 @@ def executable() -> Path:
     found = shutil.which("toxiproxy-server")
     if found:
         return Path(found)
-    built = _cache() / "toxiproxy-2.5.0" / "server"
+    built = _layout.cache("toxiproxy-2.5.0") / "server"
     return built if built.exists() else _build(built)
-
-
-def _cache() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(root) / "ampy-conform"
 
 
 def _build(target: Path) -> Path:
