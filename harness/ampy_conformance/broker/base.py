@@ -184,6 +184,10 @@ class Lane(ABC):
     url: str
     names: Mapping[str, str]
 
+    def group(self, name: str) -> str:
+        """Return the name under which a consumer group of this lane joins the broker."""
+        return name
+
     @abstractmethod
     def observe(self) -> Observer:
         """Return the lane's observer, whose tap has been listening since the lane was made."""

@@ -9,6 +9,7 @@ under the reference binding.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import socket
 import struct
@@ -26,6 +27,8 @@ CLIENT = "ampy-conform"
 INSTALL = "pip install 'ampy-bus-conformance[kafka]'"
 # No answer is longer: a fetch is bounded by its own limit.
 MAX_ANSWER = 134217728
+# A request that fails this soon met a connection that had died before: worth another one.
+AT_ONCE = 0.5
 
 
 class KafkaUnreachableError(BrokerError):
@@ -50,6 +53,7 @@ class Cluster:
     controller: int
 
 
+@functools.cache
 def protocol() -> Any:
     """Return kafka-python's package of messages. BrokerError where the extra is not installed."""
     try:
@@ -88,6 +92,7 @@ class KafkaConnection:
         self._lock = threading.Lock()
         self._number = 0
         self.address = f"{host}:{port}"
+        self.usable = True
         try:
             self._socket = socket.create_connection((host, port), timeout)
         except OSError as error:
@@ -101,18 +106,23 @@ class KafkaConnection:
             self.close()
             raise
 
-    def call(self, request: Any, timeout: float | None = None, version: int | None = None) -> Any:
-        """Return the answer to a request, in the newest version that both sides know.
+    def call(self, request: Any, version: int, timeout: float | None = None) -> Any:
+        """Return the answer to a request in this version of its message.
 
         KafkaUnreachableError where it does not come; the connection is of no use after that.
         """
-        chosen = self._version(request, version)
+        lowest, highest = self._versions.get(request.API_KEY, (0, -1))
+        if not lowest <= version <= highest:
+            raise BrokerError(
+                f"the broker at {self.address} does not know {request.name} {version}; "
+                "the suite needs Kafka 4.1 or newer"
+            )
         with self._lock:
-            return self._exchange(request, chosen, timeout or self._timeout)
+            return self._exchange(request, version, timeout or self._timeout)
 
     def cluster(self) -> Cluster:
         """Return what the broker tells of its cluster."""
-        found = self.call(self._messages.metadata.MetadataRequest(topics=[]))
+        found = self.call(self._messages.metadata.MetadataRequest(topics=[]), 12)
         return Cluster(
             id=found.cluster_id or "",
             nodes={each.node_id: (each.host, each.port) for each in found.brokers},
@@ -121,19 +131,10 @@ class KafkaConnection:
 
     def close(self) -> None:
         """Leave the broker."""
+        self.usable = False
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-
-    def _version(self, request: Any, version: int | None) -> int:
-        lowest, highest = self._versions.get(request.API_KEY, (0, -1))
-        newest = min(highest, request.max_version) if version is None else version
-        if not lowest <= newest <= highest:
-            raise BrokerError(
-                f"the broker at {self.address} does not know {request.name}; "
-                "the suite needs Kafka 4.1 or newer"
-            )
-        return newest
 
     def _negotiate(self) -> dict[int, tuple[int, int]]:
         request = self._messages.metadata.ApiVersionsRequest(
@@ -191,3 +192,43 @@ class KafkaConnection:
                 raise ConnectionError("the connection was closed")
             parts += part
         return bytes(parts)
+
+
+class KafkaLink:
+    """A connection that is made anew when the last one broke. Safe to use from any thread."""
+
+    def __init__(self, host: str, port: int, timeout: float = 5.0) -> None:
+        self._where = (host, port)
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._connection: KafkaConnection | None = None
+        self._closed = False
+
+    def connected(self) -> KafkaConnection:
+        """Return a working connection. KafkaUnreachableError where there is none to be had."""
+        with self._lock:
+            if self._closed:
+                raise KafkaUnreachableError("this lane of the broker is over")
+            if self._connection is None or not self._connection.usable:
+                self._connection = KafkaConnection(*self._where, timeout=self._timeout)
+            return self._connection
+
+    def call(self, request: Any, version: int, timeout: float | None = None) -> Any:
+        """Carry out a request that may safely happen twice."""
+        began = time.monotonic()
+        try:
+            return self.connected().call(request, version, timeout)
+        except KafkaUnreachableError:
+            if self._closed or time.monotonic() - began > AT_ONCE:
+                raise
+            return self.connected().call(request, version, timeout)
+
+    def call_once(self, request: Any, version: int, timeout: float | None = None) -> Any:
+        """Carry out a request that must not happen twice."""
+        return self.connected().call(request, version, timeout)
+
+    def close(self) -> None:
+        """Leave the broker; a request under way ends with an error."""
+        self._closed = True
+        if self._connection is not None:
+            self._connection.close()
