@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def room(name: str) -> Path:
-    """Return the folder `name` (spec, schemas, golden, conformance).
+    """Return the folder `name` (spec, schemas, golden, conformance, drivers, kits, ...).
 
     A wheel carries the rooms under `_data`; a checkout has them two levels above the
     package. They are found from this file and never through `sys.path`, so that a folder
