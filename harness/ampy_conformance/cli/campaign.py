@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ampy_conformance import contract as contracts
+from ampy_conformance import driver as drivers
 from ampy_conformance._errors import ConformError, UsageError
 from ampy_conformance.cli import check
 from ampy_conformance.faults import catalogue
@@ -74,6 +75,7 @@ def command(
     properties.duckdb()
     if history is not None and not history.parent.is_dir():
         raise UsageError(f"the folder of {history} does not exist; create it first")
+    drivers.prepare(driver, lambda text: click.echo(text, err=True))
     contract = contracts.load()
     with tempfile.TemporaryDirectory(prefix="ampy-conform-campaign-") as scratch:
         path = history or Path(scratch) / "history.jsonl"

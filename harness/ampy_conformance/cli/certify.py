@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ampy_conformance import _process
+from ampy_conformance import driver as drivers
 from ampy_conformance._errors import ConformError, HarnessError, UsageError
 from ampy_conformance.report import console as rendering
 from ampy_conformance.report import junit, lines
@@ -116,6 +117,7 @@ def command(
     for path in (report, history, junit_path):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"the folder of {path} does not exist; create it first")
+    drivers.prepare(driver, lambda text: click.echo(text, err=True))
     with tempfile.TemporaryDirectory(prefix="ampy-conform-run-") as scratch:
         target = report or Path(scratch) / "report.jsonl"
         request = child.Request(

@@ -1,5 +1,6 @@
 """The judge's end of the driver protocol: any binding, reached over a pipe or a socket."""
 
+from ampy_conformance.driver.aliases import prepare
 from ampy_conformance.driver.connect import connect
 from ampy_conformance.driver.errors import (
     CapabilityMissing,
@@ -8,6 +9,7 @@ from ampy_conformance.driver.errors import (
     DriverNotFound,
     DriverRefused,
     DriverTimeout,
+    DriverUnavailable,
     ProtocolViolation,
 )
 from ampy_conformance.driver.peer import Driver
@@ -23,8 +25,10 @@ __all__ = [
     "DriverNotFound",
     "DriverRefused",
     "DriverTimeout",
+    "DriverUnavailable",
     "Hello",
     "Pending",
     "ProtocolViolation",
     "connect",
+    "prepare",
 ]

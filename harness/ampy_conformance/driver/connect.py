@@ -7,7 +7,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from ampy_conformance.driver.aliases import ALIASES
+from ampy_conformance.driver.aliases import ALIASES, resolve
 from ampy_conformance.driver.endpoint import Process, Socket
 from ampy_conformance.driver.errors import DriverNotFound
 from ampy_conformance.driver.peer import Driver
@@ -31,6 +31,7 @@ def connect(
 ) -> Driver:
     """Start, or attach to, the driver that `connectable` names; raises `DriverNotFound`.
 
+    A driver shipped here is made ready first where it must be (`DriverUnavailable`).
     `time_scale` stretches or shortens all deadlines, `env` adds to the process's environment,
     `stderr_tail` is how many lines of its standard error are kept. The caller ends the driver.
     """
@@ -40,7 +41,7 @@ def connect(
 
 
 def _opener(connectable: str, env: Mapping[str, str] | None) -> Callable[[], Endpoint]:
-    target = ALIASES.get(connectable.removesuffix(":"), connectable)
+    target = resolve(connectable)
     kind, colon, rest = target.partition(":")
     if not colon or not rest.strip():
         names = ", ".join(ALIASES)

@@ -16,6 +16,10 @@ class DriverNotFound(UsageError):
     """There is no such driver, or it cannot be started."""
 
 
+class DriverUnavailable(DriverError):
+    """A driver shipped here cannot be made ready: no toolchain, no network."""
+
+
 class DriverDied(DriverError):
     """The process ended, or closed its end of the connection."""
 

