@@ -1,0 +1,3 @@
+module ampy-conform.invalid/kit
+
+go 1.23
