@@ -19,7 +19,8 @@ class Gallery:
     """What two producers published, and what the broker holds of it.
 
     `rows` pairs every acknowledged publish with its wire record; `findings` maps a clause
-    to what the contract's linter says against these records.
+    to what the contract's linter says against these records. A domain whose records the binding
+    refuses is not in it: TOP-03 and the clause of its key judge that.
     """
 
     rows: tuple[tuple[Any, Any, Any], ...]
@@ -51,10 +52,12 @@ def gallery(shared_lab):
         for producer in producers:
             mine = wanted if producer is producers[0] else [lab.sample(domain, entity=0)]
             rows += [(producer, each) for each in producer.publish(*mine)]
-    refused = [each.sample.domain for _, each in rows if each.outcome != "ok"]
-    lab.control(not refused, f"valid records were not acknowledged: {sorted(set(refused))}")
+    unknown = sorted({each.sample.domain for _, each in rows if each.outcome == "info"})
+    lab.control(not unknown, f"publishes ended without an answer: {unknown}")
     paired = []
     for producer, each in rows:
+        if each.outcome == "fail":
+            continue
         wire = lab.wire_of(each)
         lab.control(wire, f"an acknowledged record of {each.sample.domain} is not on the wire")
         paired.append((producer, each, wire))

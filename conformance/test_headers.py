@@ -139,7 +139,7 @@ def test_no_live_record_has_a_dlq_reason(lab, gallery):
 
 @pytest.mark.clause("HDR-25")
 def test_an_unknown_header_does_not_disturb(lab):
-    """A record with headers of a later version is handled like any other, and keeps them."""
+    """A record with headers of a later version is handled like any other."""
     bus = lab.bus()
     subscription = bus.subscribe("ampy.dev.bars.v1.>")
     before, newer, after = lab.series(3)
@@ -153,9 +153,22 @@ def test_an_unknown_header_does_not_disturb(lab):
     lab.must(
         "HDR-25", lab.arrived(subscription, newer), "a record with unknown headers was not handled"
     )
-    got = subscription.of(newer.digest)[0]
+
+
+@pytest.mark.clause("HDR-25")
+def test_an_unknown_header_survives_the_dlq(lab):
+    """A dead letter carries the headers of a later version that its record had."""
+    poison, sentinel = lab.series(2)
+    bus = lab.bus()
+    subscription = bus.subscribe("ampy.dev.bars.v1.>", handler=lab.failing(poison))
+    lab.inject(poison, x_risk_band="amber")
+    letter = lab.dead_letter(lab.about(poison))
+    lab.inject(sentinel)
+    lab.deliver_control(subscription, sentinel)
+
+    lab.covered(letter, "there is no dead letter to look at")
     lab.equal(
-        "HDR-25", "amber", got.header("x_risk_band"), "the unknown header did not reach the handler"
+        "HDR-25", "amber", letter.header("x_risk_band"), "the dead letter lost an unknown header"
     )
 
 

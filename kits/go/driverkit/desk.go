@@ -128,6 +128,9 @@ func (d *Desk) Close() {
 
 func (d *Desk) take(ctx context.Context) error {
 	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		d.mutex.Lock()
 		if d.credit > 0 {
 			d.credit--
