@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 
 	"ampy-conform.invalid/kit/driverkit"
 	"github.com/AmpyFin/ampy-bus/pkg/ampybus"
@@ -86,17 +84,10 @@ func traced(ctx context.Context, record driverkit.Record) context.Context {
 }
 
 // handlers makes the suite the handler of a subscription.
-type handlers struct {
-	desk     *driverkit.Desk
-	mutex    sync.Mutex
-	attempts map[string]int
-}
+type handlers struct{ desk *driverkit.Desk }
 
 func newHandlers(link *driverkit.Link, subscription string, credit int) *handlers {
-	return &handlers{
-		desk:     driverkit.NewDesk(link, subscription, credit),
-		attempts: map[string]int{},
-	}
+	return &handlers{driverkit.NewDesk(link, subscription, credit)}
 }
 
 // handle is the function that the library calls for each record. Like the handlers of its
@@ -110,7 +101,7 @@ func (h *handlers) handle(ctx context.Context, envelope ampybus.Envelope) error 
 		Topic:   envelope.Topic,
 		Headers: shown(envelope.Headers),
 		Payload: orEmpty(body),
-		Attempt: h.attempt(envelope, body),
+		Attempt: 1, // the library calls no handler twice, and does not tell what the broker repeats
 	})
 	if err != nil {
 		return err
@@ -121,18 +112,6 @@ func (h *handlers) handle(ctx context.Context, envelope ampybus.Envelope) error 
 		return nil
 	}
 	return fmt.Errorf("%s", ruling.Reason)
-}
-
-// attempt counts the invocations for a record; the library does not tell which one this is.
-func (h *handlers) attempt(envelope ampybus.Envelope, body []byte) int {
-	record := envelope.Headers.MessageID
-	if record == "" {
-		record = envelope.Topic + " " + hex.EncodeToString(body)
-	}
-	h.mutex.Lock()
-	defer h.mutex.Unlock()
-	h.attempts[record]++
-	return h.attempts[record]
 }
 
 // shown returns the headers that a handler gets, by the names that the library's own tags give.

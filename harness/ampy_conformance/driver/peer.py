@@ -155,6 +155,11 @@ class Driver:
         """The exit code of a process that has ended; negative: the signal that ended it."""
         return self._pump.code
 
+    @property
+    def left_behind(self) -> list[str]:
+        """Processes that a driver which ended by itself left in its session; they were killed."""
+        return list(self._pump.left_behind)
+
     def stderr_tail(self) -> str:
         """Return the last lines of the driver's standard error."""
         return self._tail.text()

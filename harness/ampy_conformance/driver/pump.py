@@ -15,6 +15,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from ampy_conformance.driver import family
 from ampy_conformance.driver.endpoint import available
 from ampy_conformance.protocol import MAX_LINE
 
@@ -60,6 +61,7 @@ class Pump:
         self._line = bytearray()
         self._scanned = 0
         self.code: int | None = None
+        self.left_behind: list[str] = []
         self._wake_reads, self._wake_writes = os.pipe()
         os.set_blocking(self._wake_reads, False)
         os.set_blocking(self._wake_writes, False)
@@ -228,6 +230,8 @@ class Pump:
 
         A child that it left behind may hold the pipes open, and may go on writing.
         """
+        if self._endpoint.pid is not None:
+            self.left_behind = family.companions(self._endpoint.pid)
         self._endpoint.signal(signal.SIGKILL)
         for descriptor, take in (
             (self._endpoint.errors, self._tail.feed),
