@@ -156,7 +156,7 @@ class Smoke:
             broker = brokers.provision(
                 hello.broker,
                 domains=tuple(self._contract.domains),
-                mapping=self._contract.nats,
+                contract=self._contract,
                 directory=Path(scratch),
                 lanes=1,
             )
