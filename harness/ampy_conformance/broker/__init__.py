@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ampy_conformance import contract as contracts
 from ampy_conformance._errors import UsageError
 from ampy_conformance.broker import kafka_topics
-from ampy_conformance.broker.base import Broker, Lane, Observer
+from ampy_conformance.broker.base import Approach, Broker, Lane, Observer
 from ampy_conformance.broker.facts import (
     BrokerError,
     ConsumerState,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ampy_conformance.contract import Contract
 
 __all__ = [
+    "Approach",
     "Broker",
     "BrokerError",
     "ConsumerState",

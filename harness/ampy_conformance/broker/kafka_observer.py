@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ampy_conformance.broker import kafka_admin
@@ -16,13 +17,14 @@ from ampy_conformance.broker.facts import (
     RefusedRecordError,
     WireRecord,
 )
+from ampy_conformance.broker.kafka_admin import RawRecord
 from ampy_conformance.broker.kafka_wire import KafkaLink, KafkaRefusedError, error_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ampy_conformance.broker.base import Record
-    from ampy_conformance.broker.kafka_admin import Partition, RawRecord
+    from ampy_conformance.broker.kafka_admin import Partition
     from ampy_conformance.broker.kafka_topics import Topics
 
 PARTITIONS = 3
@@ -41,17 +43,26 @@ HEALED = dict.fromkeys(FULL)
 
 
 class KafkaObserver(Observer):
-    """Follows the logs of a lane from where they began with it.
+    """Reads the logs of a lane from where they began with it.
 
-    The tap is the log: what a broker refuses, and what an idempotent producer sends twice, leaves
-    no trace there. In `records()` the live topics stand first, each partition in its order; between
-    partitions there is none.
+    In `records()` the live topics stand first, each partition in its order; between partitions there
+    is none. Where a relay before the broker (`kafka_tap`) tells what is produced, that is the tap.
+    Without one (`follows`) the tap is the log: what the broker refuses, and what an idempotent
+    producer sends twice, leaves no trace there.
     """
 
     def __init__(
-        self, host: str, port: int, topics: Topics, starts: Mapping[Partition, int], old: set[str]
+        self,
+        host: str,
+        port: int,
+        topics: Topics,
+        starts: Mapping[Partition, int],
+        old: set[str],
+        *,
+        follows: bool,
     ) -> None:
         super().__init__()
+        self.follows = follows
         self._topics = topics
         self._link = KafkaLink(host, port)
         self._poll = KafkaLink(host, port)
@@ -63,10 +74,15 @@ class KafkaObserver(Observer):
         self._log: list[tuple[Partition, int, WireRecord]] = []
         self._reading = threading.RLock()
         self._over = threading.Event()
-        self._follower = threading.Thread(target=self._follow, daemon=True, name="kafka-tap")
-        self._follower.start()
+        self._follower = threading.Thread(target=self._follow, daemon=True, name="kafka-log")
+        if follows:
+            self._follower.start()
 
     # -- reading ------------------------------------------------------------------------
+
+    def told(self, raw: RawRecord, t_ns: int) -> None:
+        """Take note of a record on its way to the broker."""
+        self._notify(replace(self._record(raw, t_ns), position="", stream=""))
 
     def _follow(self) -> None:
         while not self._over.is_set():
@@ -107,7 +123,8 @@ class KafkaObserver(Observer):
                 for each in fresh:
                     record = self._record(each, now)
                     self._log.append((place, each.offset, record))
-                    self._notify(record)
+                    if self.follows:
+                        self._notify(record)
         return whole
 
     def _record(self, raw: RawRecord, now: int) -> WireRecord:
@@ -144,7 +161,8 @@ class KafkaObserver(Observer):
 
     def tap(self) -> list[WireRecord]:
         """Return every record of the lane in the order in which it was seen."""
-        self.catch_up()
+        if self.follows:
+            self.catch_up()
         return super().tap()
 
     def consumers(self) -> list[ConsumerState]:
@@ -195,6 +213,8 @@ class KafkaObserver(Observer):
         size = 0
         for number, (topic, headers, payload) in enumerate(records):
             place, raw = self._placed(topic, list(_pairs(headers)), payload)
+            if not self.follows:
+                self.told(RawRecord(place, -1, *raw[:2], tuple(raw[2])), time.time_ns())
             weight = len(payload) + sum(len(name) + len(value) for name, value in raw[2])
             if size and size + weight > BATCH_BYTES:
                 positions.update(self._write(batches))
@@ -284,7 +304,8 @@ class KafkaObserver(Observer):
             self.catch_up()
         self._over.set()
         self._poll.close()
-        self._follower.join(POLL_SECONDS * 4)
+        if self.follows:
+            self._follower.join(POLL_SECONDS * 4)
 
     def close(self) -> None:
         """Leave the broker; what was read stays."""

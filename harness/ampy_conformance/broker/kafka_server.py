@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import socket
@@ -20,6 +21,8 @@ from ampy_conformance.broker.kafka_wire import KafkaConnection, KafkaUnreachable
 from ampy_conformance.broker.starter import start_long_lived
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ampy_conformance.broker.kafka_jars import Progress
 
 START_SECONDS = 60.0
@@ -35,7 +38,6 @@ SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "auto.create.topics.enable": "false",
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "1",
@@ -62,9 +64,18 @@ SETTINGS = {
 
 
 class KafkaServer:
-    """One Kafka process and its data, all in one temporary folder."""
+    """One Kafka process and its data, all in one temporary folder.
 
-    def __init__(self, directory: Path | None = None, progress: Progress | None = None) -> None:
+    `relays` adds a listener for each name and port: Kafka tells those who come by it to come back
+    to that port, where somebody else listens and leads on to `ports[name]`.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        progress: Progress | None = None,
+        relays: Mapping[str, int] | None = None,
+    ) -> None:
         self._java = java.find()
         self._classpath = kafka_jars.classpath(progress=progress)
         # Begins with an A: on the command line an id with a dash in front would be an option.
@@ -74,7 +85,9 @@ class KafkaServer:
         self.java = self._java.version
         self._folder = Path(tempfile.mkdtemp(prefix="kafka-", dir=directory))
         self._process: subprocess.Popen[bytes] | None = None
+        self._relays = dict(relays or {})
         self.port = 0
+        self.ports: dict[str, int] = {}
         began = time.monotonic()
         try:
             self._write()
@@ -162,15 +175,22 @@ class KafkaServer:
         return self._folder / "server.log"
 
     def _write(self) -> None:
-        """Choose two ports and write the configuration.
+        """Choose ports and write the configuration.
 
         The controller's port stands in the configuration, so that Kafka cannot choose it itself;
         `start` sees to it that the process which answers is the one that was started.
         """
-        self.port, controller = _free_ports()
+        self.port, controller, *others = _free_ports(2 + len(self._relays))
+        self.ports = dict(zip(self._relays, others, strict=True))
+        own_ports = {"RAW": self.port, **self.ports}
+        told_ports = {"RAW": self.port, **self._relays}
         own = {
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": _listeners({**own_ports, "CONTROLLER": controller}),
+            "advertised.listeners": _listeners(told_ports),
+            "listener.security.protocol.map": ",".join(
+                f"{name}:PLAINTEXT" for name in (*own_ports, "CONTROLLER")
+            ),
+            "inter.broker.listener.name": "RAW",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "log.dirs": str(self._folder / "data"),
         }
@@ -200,8 +220,13 @@ class KafkaServer:
         return (bad or text or ["it said nothing"])[0][:300]
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+def _listeners(ports: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in probes:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in probes]

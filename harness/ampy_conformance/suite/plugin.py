@@ -43,7 +43,9 @@ TRANSCRIPT = 80
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer the options of a certification."""
     group = parser.getgroup("ampy-conform", "certification of an ampy-bus binding")
-    group.addoption("--driver", help="the binding under test: nats, kafka, mem, exec:..., py:..., tcp:...")
+    group.addoption(
+        "--driver", help="the binding under test: nats, kafka, mem, exec:..., py:..., tcp:..."
+    )
     group.addoption("--broker-url", help="use this broker instead of an embedded one")
     group.addoption("--dedicated-broker", action="store_true", help="that broker is for tests only")
     group.addoption("--seed", type=int, help="seed of all random choices (default: a new one)")
