@@ -11,13 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    Producer,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from ampy_conformance.bindings.transport import Refusal, Unknown
@@ -32,7 +26,7 @@ if TYPE_CHECKING:
     Partition = tuple[str, int]  # topic and number
     Offsets = dict[Partition, int]
 
-ASK_SECONDS = 5.0
+ASK_SECONDS = 8.0
 PAUSE = 0.02
 # After this long librdkafka takes a topic for missing, which the broker said at once.
 PROPAGATION_MS = 500
@@ -148,43 +142,32 @@ class Cluster:
         """Return the offset of the first record of each partition."""
         return await self.offsets(partitions, OffsetSpec.earliest())
 
-    async def committed(self, group: str, partitions: Sequence[Partition]) -> Offsets:
-        """Return the places of a group; a partition in which it has none is left out."""
-        parts = [TopicPartition(*each) for each in partitions]
-
-        async def ask() -> Offsets:
-            asked = self.admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group, parts)], request_timeout=ASK_SECONDS
-            )
-            answer = await finished(asked[group])
-            return {(e.topic, e.partition): e.offset for e in answer.topic_partitions}
-
-        found = await patiently(ask)
-        return {part: offset for part, offset in found.items() if offset >= 0}
-
     async def place(self, group: str, partitions: Sequence[Partition], start: str) -> None:
         """Give a new group its place in every partition; one that has members keeps its own.
 
         Stored before anybody joins: a group that begins at the end, and whose first member dies
-        before it has handled anything, must not begin at a later end.
+        before it has handled anything, must not begin at a later end. The administration client
+        is not asked for it: it does not live through a coordinator that is still loading.
         """
-        known = await self.committed(group, partitions)
-        fresh = [each for each in partitions if each not in known]
-        if not fresh:
-            return
-        offsets = await (self.starts(fresh) if start == "earliest" else self.ends(fresh))
-        places = [TopicPartition(*part, offset) for part, offset in offsets.items()]
-        asked = self.admin.alter_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group, places)], request_timeout=ASK_SECONDS
-        )
+        clerk = Consumer({**settings(self.address), "group.id": group, "enable.auto.commit": False})
         try:
-            await finished(asked[group])
+            known = await asyncio.to_thread(committed, clerk, partitions)
+            fresh = [each for each in partitions if each not in known]
+            offsets = await (self.starts(fresh) if start == "earliest" else self.ends(fresh))
+            places = [TopicPartition(*part, offset) for part, offset in offsets.items()]
+            if places:
+                await asyncio.to_thread(clerk.commit, offsets=places, asynchronous=False)
         except KafkaException as error:
-            if error.args[0].code() not in HAS_MEMBERS:
+            if error.args[0].code() != KafkaError.UNKNOWN_MEMBER_ID:  # the group has members
                 raise trouble(error.args[0]) from error
+        finally:
+            await asyncio.to_thread(clerk.close)
 
 
-HAS_MEMBERS = {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.NON_EMPTY_GROUP}
+def committed(consumer: Consumer, partitions: Iterable[Partition]) -> Offsets:
+    """Return the places of a consumer's group; a partition in which it has none is left out."""
+    found = consumer.committed([TopicPartition(*each) for each in partitions], timeout=ASK_SECONDS)
+    return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
 
 class Outlet:

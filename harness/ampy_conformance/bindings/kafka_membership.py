@@ -1,8 +1,9 @@
 """One member of a Kafka consumer group.
 
-A thread polls; everything that decides happens on the event loop. Offsets are committed by hand,
-and only as far as every record before them is settled: what lies behind a gap comes again after
-a crash, and is told apart by the seen-state.
+A thread polls, and it alone calls the consumer: while it polls, calls of others would wait for
+their turn. Everything that decides happens on the event loop, which leaves orders for the thread.
+Offsets are committed by hand, and only as far as every record before them is settled: what lies
+behind a gap comes again after a crash, and is told apart by the seen-state.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from ampy_conformance.bindings.kafka_cluster import settings
+from ampy_conformance.bindings.kafka_cluster import ASK_SECONDS, committed, settings, trouble
 from ampy_conformance.bindings.kafka_records import may_hold, record_of
+from ampy_conformance.bindings.transport import Unknown
 from ampy_conformance.contract import topics
 
 if TYPE_CHECKING:
@@ -28,7 +31,11 @@ if TYPE_CHECKING:
     from ampy_conformance.bindings.records import Record
     from ampy_conformance.bindings.transport import Shifts, Tuning
 
+# How long a poll lasts: orders wait for its end, records and answers end it at once.
 POLL = 0.1
+POLL_AT_WORK = 0.004  # somebody works on records, and will soon have them committed
+POLL_SLOW_WORK = 0.02
+SLOW = 1.0  # seconds without a sign of that
 BATCH = 256
 JOIN_PATIENCE = 1.0  # a member for which no partition is left is never told so
 REVOKE_PATIENCE = 2.0  # for handlers at work when a partition goes to another member
@@ -96,10 +103,13 @@ class KafkaMembership:
         self._waiting: list[tuple[Ledger, int, asyncio.Future[bool]]] = []
         self._sent: deque[dict[Partition, Ledger]] = deque()  # commits without an answer yet
         self._ended = threading.Event()
-        self._lock = threading.Lock()  # for what the thread and the loop share: the two below
-        self._unsettled = 0
+        self._orders: deque[Callable[[], None]] = deque()  # of the loop, for the thread
+        self._settled = 0  # counted by the loop alone
+        # What follows is the thread's alone.
+        self._taken_over = 0
         self._paused = False
-        self._current: dict[Partition, Ledger] = {}  # as `_ledgers`, but of the thread
+        self._busy_until = 0.0
+        self._current: dict[Partition, Ledger] = {}
 
     # -- beginning and end --------------------------------------------------------------
 
@@ -107,11 +117,13 @@ class KafkaMembership:
         """Join with these topics; `look` for new ones of the pattern from then on."""
         self._partitions = partitions
         self.consumer = self._make()
-        self._subscribe()
+        if partitions:
+            self._subscribe()
         self._thread = threading.Thread(target=self._poll, name="kafka-consumer", daemon=True)
         self._thread.start()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._assigned.wait(), JOIN_PATIENCE)
+        if partitions:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._assigned.wait(), JOIN_PATIENCE)
         self._looking = asyncio.ensure_future(self._look()) if look else None
 
     def _make(self) -> Consumer:
@@ -149,7 +161,7 @@ class KafkaMembership:
                 fresh = {n: count for n, count in found.items() if may_hold(self.pattern, n)}
                 if fresh.keys() - self._partitions.keys():
                     self._partitions |= fresh
-                    self._subscribe()
+                    self._orders.append(self._subscribe)
 
     async def leave(self) -> None:
         """Leave the group; what is not committed goes to the other members."""
@@ -162,10 +174,26 @@ class KafkaMembership:
 
     def _poll(self) -> None:
         while not self._ended.is_set():
+            self._carry_out()
             batch = self._batch()
             if batch:
                 self._tell(self._hand_over, batch)
+            self._throttle()
         self._quietly(self.consumer.close)
+
+    def _carry_out(self) -> None:
+        while self._orders:
+            self._busy_until = time.monotonic() + SLOW
+            self._orders.popleft()()
+
+    @property
+    def _unsettled(self) -> int:
+        return self._taken_over - self._settled
+
+    def _patience(self) -> float:
+        if not self._unsettled and not self._sent:
+            return POLL
+        return POLL_AT_WORK if time.monotonic() < self._busy_until else POLL_SLOW_WORK
 
     def _tell(self, call: Callable[..., None], *arguments: Any) -> None:
         """Let the loop do something, after everything that it was told before."""
@@ -174,20 +202,22 @@ class KafkaMembership:
 
     def _batch(self) -> list[tuple[Message, Ledger]]:
         batch: list[tuple[Message, Ledger]] = []
-        message = self.consumer.poll(POLL)
+        message = self.consumer.poll(self._patience())
         while message is not None:
             error = message.error()
             if error is None:
                 ledger = self._current.get((message.topic() or "", message.partition() or 0))
                 if ledger is not None:
                     batch.append((message, ledger))
-                    self._count(1)
+                    self._taken_over += 1
             elif error.fatal():
                 self._anew()
                 break
-            if len(batch) >= BATCH:
+            if len(batch) >= BATCH or self._unsettled >= self._tuning.max_in_flight:
                 break
             message = self.consumer.poll(0)
+        if batch:
+            self._busy_until = time.monotonic() + SLOW
         return batch
 
     def _anew(self) -> None:
@@ -197,24 +227,22 @@ class KafkaMembership:
         self.consumer = self._make()
         self._subscribe()
 
-    def _count(self, change: int) -> None:
-        """Count unsettled records, and stop fetching while there are too many."""
-        with self._lock:
-            self._unsettled += change
-            limit = self._tuning.max_in_flight
-            if not self._paused and self._unsettled >= limit:
-                self._paused = True
-                self._quietly(self.consumer.pause, self._parts())
-            elif self._paused and self._unsettled <= limit // 2:
-                self._paused = False
-                self._quietly(self.consumer.resume, self._parts())
+    def _throttle(self) -> None:
+        """Stop fetching while too many records are unsettled."""
+        limit = self._tuning.max_in_flight
+        if not self._paused and self._unsettled >= limit:
+            self._paused = True
+            self._quietly(self.consumer.pause, self._parts())
+        elif self._paused and self._unsettled <= limit // 2:
+            self._paused = False
+            self._quietly(self.consumer.resume, self._parts())
 
     def _parts(self) -> list[TopicPartition]:
         return [TopicPartition(*each) for each in self._current]
 
     @staticmethod
     def _quietly(call: Callable[..., Any], *arguments: Any) -> None:
-        # A partition that has just gone, or a consumer that is closing, needs none of it.
+        # A partition that has just gone needs none of it.
         with contextlib.suppress(KafkaException, RuntimeError):
             call(*arguments)
 
@@ -222,11 +250,10 @@ class KafkaMembership:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         fresh = {(each.topic, each.partition): Ledger() for each in partitions}
-        with self._lock:
-            self._current |= fresh
-            consumer.incremental_assign(partitions)
-            if self._paused:
-                self._quietly(consumer.pause, partitions)
+        self._current |= fresh
+        consumer.incremental_assign(partitions)
+        if self._paused:
+            self._quietly(consumer.pause, partitions)
         self._tell(self._was_assigned, fresh)
 
     def _was_assigned(self, fresh: dict[Partition, Ledger]) -> None:
@@ -239,16 +266,15 @@ class KafkaMembership:
         """Let handlers come to their end, and commit what they did, before others begin."""
         patience = 0.0 if self._ended.is_set() else min(REVOKE_PATIENCE, self._tuning.redelivery)
         self._let_go(partitions, patience)
-        with self._lock:
-            for each in partitions:
-                self._current.pop((each.topic, each.partition), None)
-            self._quietly(consumer.incremental_unassign, partitions)
+        self._carry_out()
+        for each in partitions:
+            self._current.pop((each.topic, each.partition), None)
+        self._quietly(consumer.incremental_unassign, partitions)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Let go at once: another member has these partitions already."""
-        with self._lock:
-            for each in partitions:
-                self._current.pop((each.topic, each.partition), None)
+        for each in partitions:
+            self._current.pop((each.topic, each.partition), None)
         self._let_go(partitions, 0.0)
         self._quietly(consumer.incremental_unassign, partitions)
 
@@ -272,14 +298,14 @@ class KafkaMembership:
         self._commit(at_once=True)
         for part, ledger in gone.items():
             del self._ledgers[part]
-            self._count(-ledger.unsettled)
+            self._settled += ledger.unsettled
 
     # -- records ------------------------------------------------------------------------
 
     def _hand_over(self, batch: Sequence[tuple[Message, Ledger]]) -> None:
         for message, ledger in batch:
             if self._ledgers.get((message.topic() or "", message.partition() or 0)) is not ledger:
-                self._count(-1)
+                self._settled += 1
                 continue
             offset = message.offset() or 0
             ledger.begin(offset)
@@ -291,7 +317,7 @@ class KafkaMembership:
 
     def _settle(self, ledger: Ledger, offset: int) -> None:
         ledger.settle(offset)
-        self._count(-1)
+        self._settled += 1
         self._commit()
 
     async def ack(self, record: Record) -> bool:
@@ -328,11 +354,14 @@ class KafkaMembership:
         for each in moved.values():
             each.wanted = None
         self._sent.append(moved)
+        self._orders.append(lambda: self._send(offsets))
+
+    def _send(self, offsets: list[TopicPartition]) -> None:
+        """Send a commit, in the thread; the answer comes through its polls."""
         try:
             self.consumer.commit(offsets=offsets, asynchronous=True)
         except (KafkaException, RuntimeError):
-            self._sent.pop()
-            self._failed(moved)
+            self._tell(self._committed, {})
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         """Take the answer to a commit, in the thread."""
@@ -369,7 +398,7 @@ class KafkaMembership:
         """Return what is stored behind the group's place, without what is settled already."""
         parts = [(n, each) for n, count in self._partitions.items() for each in range(count)]
         ends = await self._cluster.ends(parts)
-        places = await self._cluster.committed(self.name, parts)
+        places = await self._places(parts)
         waiting = 0
         for part, end in ends.items():
             mine = self._ledgers.get(part)
@@ -377,11 +406,38 @@ class KafkaMembership:
             waiting += max(0, end - place - (mine.beyond if mine else 0))
         return waiting
 
+    async def _places(self, partitions: list[Partition]) -> Offsets:
+        """Ask for the group's places, through the thread."""
+        answer: asyncio.Future[Offsets] = self._loop.create_future()
+
+        def ask() -> None:
+            try:
+                found = committed(self.consumer, partitions)
+            except KafkaException as error:
+                self._tell(_answer, answer, trouble(error.args[0]))
+            else:
+                self._tell(_answer, answer, found)
+
+        self._orders.append(ask)
+        try:
+            return await asyncio.wait_for(answer, ASK_SECONDS)
+        except TimeoutError as error:
+            raise Unknown("timeout", "the group's coordinator did not answer") from error
+
     async def progress(self, records: Sequence[Record]) -> None:
         """Nothing: a member keeps its records for as long as its thread polls."""
 
     async def give_back(self, records: Sequence[Record]) -> None:
         """Nothing: what is not committed goes to the other members when this one leaves."""
+
+
+def _answer(future: asyncio.Future[Offsets], found: Offsets | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(found, Exception):
+        future.set_exception(found)
+    else:
+        future.set_result(found)
 
 
 def names(partition: Partition) -> str:
