@@ -76,6 +76,7 @@ class _Kafka(Broker):
 
     def __init__(self, topics: Topics, host: str, port: int, url: str) -> None:
         self._topics = topics
+        self.transport_headers = (topics.header,)
         self._where = (host, port)
         self._url = url
         self._link = KafkaLink(host, port)
