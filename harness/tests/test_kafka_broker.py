@@ -167,6 +167,7 @@ def test_what_a_producer_gave_up_in_a_transaction_is_no_surprise(
     for end in (producer.commit_transaction, producer.abort_transaction):
         producer.begin_transaction()
         producer.produce("ampy.dev.bars.v1", b"in", b"k")
+        producer.flush(20)
         end(20)
 
     assert bodies(wire.records()) == [b"in", b"in"]  # raw: markers are none, what was aborted is
@@ -573,15 +574,19 @@ class Lying(KafkaLink):
 def test_a_kafka_that_does_not_do_its_work_is_not_judged_on(
     kafka: EmbeddedKafka, what: str
 ) -> None:
+    link = Lying(kafka.server.port, what)
     with pytest.raises(BrokerError, match="no Kafka to judge on"):
-        kafka_broker.check(Lying(kafka.server.port, what))
+        kafka_broker.check(link)
+    link.close()
 
     left = kafka_admin.topics(kafka._link)
     assert not [each for each in left if each.startswith("ampy-conform-")]
 
 
 def test_the_sentinel_passes_on_a_sound_kafka(kafka: EmbeddedKafka) -> None:
-    kafka_broker.check(KafkaLink("127.0.0.1", kafka.server.port))
+    link = KafkaLink("127.0.0.1", kafka.server.port)
+    kafka_broker.check(link)
+    link.close()
 
 
 # -- what it takes to start one -----------------------------------------------------------

@@ -20,7 +20,7 @@ from ampy_conformance._errors import UsageError
 from ampy_conformance.broker import kafka_admin
 from ampy_conformance.broker.base import Approach, Broker, Lane
 from ampy_conformance.broker.facts import BrokerError, redact
-from ampy_conformance.broker.kafka_observer import PARTITIONS, KafkaObserver
+from ampy_conformance.broker.kafka_observer import PARTITIONS, KafkaObserver, fill
 from ampy_conformance.broker.kafka_server import KafkaServer
 from ampy_conformance.broker.kafka_tap import KafkaTap
 from ampy_conformance.broker.kafka_wire import KafkaConnection, KafkaLink
@@ -92,8 +92,9 @@ class _Kafka(Broker):
         """End the lane before and return a new one, with empty topics."""
         with self._lock:
             if self._current is not None:
-                self._current.observe().seal()
-                self._current.observe().heal()
+                self._current.close()
+                if self._current.observe().full:  # it could not heal them: the broker was away
+                    fill(self._link, self._topics.all(), full=False)
             places = [
                 (name, number)
                 for name, count in kafka_admin.topics(self._link).items()

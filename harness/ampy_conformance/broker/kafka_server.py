@@ -59,6 +59,7 @@ SETTINGS = {
     "log.retention.bytes": "-1",
     # Lanes delete records; what is deleted must stay so when the broker is killed.
     "log.flush.start.offset.checkpoint.interval.ms": "100",
+    "log.initial.task.delay.ms": "100",
     "delete.topic.enable": "true",
 }
 
