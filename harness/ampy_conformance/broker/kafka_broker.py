@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import socket
 import struct
 import threading
 import weakref
@@ -20,8 +19,9 @@ from ampy_conformance._errors import UsageError
 from ampy_conformance.broker import kafka_admin
 from ampy_conformance.broker.base import Approach, Broker, Lane
 from ampy_conformance.broker.facts import BrokerError, redact
+from ampy_conformance.broker.kafka_docker import KafkaContainer
 from ampy_conformance.broker.kafka_observer import PARTITIONS, KafkaObserver, fill
-from ampy_conformance.broker.kafka_server import KafkaServer
+from ampy_conformance.broker.kafka_server import KafkaServer, free_ports
 from ampy_conformance.broker.kafka_tap import KafkaTap
 from ampy_conformance.broker.kafka_wire import KafkaConnection, KafkaLink
 
@@ -128,17 +128,23 @@ class EmbeddedKafka(_Kafka):
     _follows = False
 
     def __init__(
-        self, topics: Topics, directory: Path | None = None, progress: Progress | None = None
+        self,
+        topics: Topics,
+        directory: Path | None = None,
+        progress: Progress | None = None,
+        *,
+        docker: bool = False,
     ) -> None:
+        self._docker = docker
         self.tap = KafkaTap(self._told, lambda: kafka_admin.topic_ids(self._link))
         binding, proxied = self.tap.listen(), self.tap.listen()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._proxy_port = probe.getsockname()[1]
+        (self._proxy_port,) = free_ports(1)
         self._before_proxy = f"kafka://127.0.0.1:{proxied}"
         relays = {"BINDING": binding, "PROXIED": self._proxy_port}
         try:
-            self.server = KafkaServer(directory, progress, relays)
+            self.server: KafkaServer | KafkaContainer = (
+                KafkaContainer(relays) if docker else KafkaServer(directory, progress, relays)
+            )
         except BaseException:
             self.tap.close()
             raise
@@ -164,7 +170,12 @@ class EmbeddedKafka(_Kafka):
 
     def facts(self) -> dict[str, Any]:
         """Return what the report says of the broker."""
-        return {**super().facts(), "java": self.server.java, "start_seconds": self.server.seconds}
+        return {
+            **super().facts(),
+            "provision": "docker" if self._docker else "process",
+            "java": self.server.java,
+            "start_seconds": self.server.seconds,
+        }
 
     @property
     def alive(self) -> bool:
@@ -179,6 +190,14 @@ class EmbeddedKafka(_Kafka):
     def kill(self) -> None:
         """End the server with SIGKILL."""
         self.server.kill()
+
+    def freeze(self) -> None:
+        """Stop the broker without ending it."""
+        self.server.freeze()
+
+    def thaw(self) -> None:
+        """Let a frozen broker go on."""
+        self.server.thaw()
 
     def restart(self) -> None:
         """Start the killed server again on its port and data; returns when it serves every topic."""
