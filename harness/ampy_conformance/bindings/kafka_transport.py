@@ -78,9 +78,7 @@ class KafkaTransport:
                 await outlet.know(name)
             self._known.add(name)
         try:
-            return await outlet.send(
-                name, self.key(headers), self.headers(topic, headers), payload
-            )
+            return await outlet.send(name, self.key(headers), self.headers(topic, headers), payload)
         except Refusal:
             self._known.discard(name)  # the topic may be gone
             raise
