@@ -58,6 +58,9 @@ class KafkaTransport:
         self._cluster = kafka_cluster.cluster(kafka_cluster.address_of(url))
         self._known: set[str] = set()
         self._listeners: list[Listener] = []
+        # Before anything else: a producer that gets its number while nothing is to be sent
+        # needs a round trip for it, one that is in a hurry half a second.
+        self._cluster.outlet(tuning.publish_timeout)
         await self._cluster.topics()
 
     # -- producing ----------------------------------------------------------------------
