@@ -18,6 +18,7 @@ from ampy_conformance.broker.kafka_wire import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from uuid import UUID
 
     from ampy_conformance.broker.kafka_wire import KafkaLink
 
@@ -28,6 +29,7 @@ LEADER_NOT_AVAILABLE = 5
 NOT_LEADER = 6
 CORRUPT_MESSAGE = 2
 OFFSET_OUT_OF_RANGE = 1
+COORDINATOR_LOADING, COORDINATOR_AWAY, NOT_COORDINATOR = 14, 15, 16
 GROUP_NOT_FOUND = 69
 TOPIC_RESOURCE = 2
 SET, DELETE = 0, 1
@@ -185,6 +187,41 @@ def delete_records(link: KafkaLink, before: Mapping[Partition, int]) -> None:
     for topic in link.call(request, 2, 15.0).topics:
         for each in topic.partitions:
             accept(each.error_code)
+
+
+def warm_up(link: KafkaLink) -> None:
+    """Let the broker make what it makes when it is first asked: producer ids, groups' offsets."""
+    messages = protocol()
+    _until(
+        lambda: (
+            not link.call(
+                messages.producer.InitProducerIdRequest(
+                    transactional_id=None,
+                    transaction_timeout_ms=1000,
+                    producer_id=-1,
+                    producer_epoch=-1,
+                ),
+                4,
+            ).error_code
+        ),
+        "Kafka hands out no producer ids",
+    )
+    find = messages.metadata.FindCoordinatorRequest(key_type=0, coordinator_keys=["ampy-conform"])
+    _until(
+        lambda: not any(each.error_code for each in link.call(find, 4).coordinators),
+        "Kafka has no coordinator for consumer groups",
+    )
+
+    def answers() -> bool:
+        try:
+            committed(link, ["ampy-conform"])
+        except KafkaRefusedError as error:
+            if error.code not in (COORDINATOR_LOADING, COORDINATOR_AWAY, NOT_COORDINATOR):
+                raise
+            return False
+        return True
+
+    _until(answers, "Kafka's coordinator of consumer groups does not come up")
 
 
 def configure(link: KafkaLink, names: Iterable[str], settings: Mapping[str, str | None]) -> None:
@@ -345,6 +382,19 @@ def _decoded(place: Partition, data: Any) -> Iterator[tuple[RawRecord | None, in
         raise BrokerError(
             f"records of {place[0]} cannot be read raw ({type(error).__name__}: {error})"
         ) from error
+
+
+def records_of(place: Partition, data: Any) -> Iterator[RawRecord]:
+    """Yield the records of record batches on their way; their offsets mean nothing yet."""
+    for each, _ in _decoded(place, data):
+        if each is not None:
+            yield each
+
+
+def topic_ids(link: KafkaLink) -> dict[UUID, str]:
+    """Return every topic by its id."""
+    request = protocol().metadata.MetadataRequest(topics=None, allow_auto_topic_creation=False)
+    return {each.topic_id: each.name for each in link.call(request, 12).topics if each.name}
 
 
 def group_names(link: KafkaLink) -> dict[str, str]:

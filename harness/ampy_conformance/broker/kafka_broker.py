@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import struct
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -16,31 +17,45 @@ from urllib.parse import urlsplit
 
 from ampy_conformance._errors import UsageError
 from ampy_conformance.broker import kafka_admin
-from ampy_conformance.broker.base import Broker, Lane
+from ampy_conformance.broker.base import Approach, Broker, Lane
 from ampy_conformance.broker.facts import BrokerError, redact
-from ampy_conformance.broker.kafka_observer import PARTITIONS, KafkaObserver
-from ampy_conformance.broker.kafka_server import KafkaServer
+from ampy_conformance.broker.kafka_docker import KafkaContainer
+from ampy_conformance.broker.kafka_observer import PARTITIONS, KafkaObserver, fill
+from ampy_conformance.broker.kafka_server import KafkaServer, free_ports
+from ampy_conformance.broker.kafka_tap import KafkaTap
 from ampy_conformance.broker.kafka_wire import KafkaConnection, KafkaLink
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ampy_conformance.broker.kafka_admin import RawRecord
     from ampy_conformance.broker.kafka_jars import Progress
     from ampy_conformance.broker.kafka_topics import Topics
+
+
+# A request for the versions of the protocol: what a client says first (key 18, no client id).
+GREETING = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 
 
 class KafkaLane(Lane):
     """The contract's topics, empty at the beginning, until the next lane is made."""
 
-    def __init__(self, name: str, url: str, observer: KafkaObserver) -> None:
+    def __init__(
+        self, name: str, url: str, observer: KafkaObserver, before: Approach | None
+    ) -> None:
         self.name = name
         self.url = url
+        self._before = before
         self.names = {}
         self._observer = observer
 
     def group(self, name: str) -> str:
         """Return the name under which a group of this lane joins: no other lane's group has it."""
         return f"{name}.{self.name}"
+
+    def approach(self) -> Approach | None:
+        """Return where a proxy may stand before the broker."""
+        return self._before
 
     def observe(self) -> KafkaObserver:
         """Return the lane's observer."""
@@ -56,9 +71,12 @@ class _Kafka(Broker):
 
     kind = "kafka"
     durable = True
+    # Whether the lane's observer has to follow the logs to know what passes.
+    _follows = True
 
     def __init__(self, topics: Topics, host: str, port: int, url: str) -> None:
         self._topics = topics
+        self.transport_headers = (topics.header,)
         self._where = (host, port)
         self._url = url
         self._link = KafkaLink(host, port)
@@ -68,13 +86,15 @@ class _Kafka(Broker):
         self._lock = threading.Lock()
         check(self._link)
         kafka_admin.create_topics(self._link, topics.all(), PARTITIONS)
+        kafka_admin.warm_up(self._link)
 
     def lane(self) -> KafkaLane:
         """End the lane before and return a new one, with empty topics."""
         with self._lock:
             if self._current is not None:
-                self._current.observe().seal()
-                self._current.observe().heal()
+                self._current.close()
+                if self._current.observe().full:  # it could not heal them: the broker was away
+                    fill(self._link, self._topics.all(), full=False)
             places = [
                 (name, number)
                 for name, count in kafka_admin.topics(self._link).items()
@@ -88,9 +108,12 @@ class _Kafka(Broker):
                 kafka_admin.delete_records(self._link, filled)
             old = set(kafka_admin.group_names(self._link))
             name = f"{self._run}-{next(self._numbers)}"
-            observer = KafkaObserver(*self._where, self._topics, ends, old)
-            self._current = KafkaLane(name, self._url, observer)
+            observer = KafkaObserver(*self._where, self._topics, ends, old, follows=self._follows)
+            self._current = KafkaLane(name, self._url, observer, self._approach())
             return self._current
+
+    def _approach(self) -> Approach | None:
+        return None
 
     def _leave(self) -> None:
         if self._current is not None:
@@ -99,26 +122,60 @@ class _Kafka(Broker):
 
 
 class EmbeddedKafka(_Kafka):
-    """A Kafka of our own."""
+    """A Kafka of our own, behind a relay that sees what is produced."""
 
     provenance = "embedded"
+    _follows = False
 
     def __init__(
-        self, topics: Topics, directory: Path | None = None, progress: Progress | None = None
+        self,
+        topics: Topics,
+        directory: Path | None = None,
+        progress: Progress | None = None,
+        *,
+        docker: bool = False,
     ) -> None:
-        self.server = KafkaServer(directory, progress)
+        self._docker = docker
+        self.tap = KafkaTap(self._told, lambda: kafka_admin.topic_ids(self._link))
+        binding, proxied = self.tap.listen(), self.tap.listen()
+        (self._proxy_port,) = free_ports(1)
+        self._before_proxy = f"kafka://127.0.0.1:{proxied}"
+        relays = {"BINDING": binding, "PROXIED": self._proxy_port}
+        try:
+            self.server: KafkaServer | KafkaContainer = (
+                KafkaContainer(relays) if docker else KafkaServer(directory, progress, relays)
+            )
+        except BaseException:
+            self.tap.close()
+            raise
+        self.tap.lead(binding, self.server.ports["BINDING"])
+        self.tap.lead(proxied, self.server.ports["PROXIED"])
         # For callers that end without `stop`: no folder is left behind.
         self._finalizer = weakref.finalize(self, self.server.stop)
         self.version = self.server.version
         try:
-            super().__init__(topics, "127.0.0.1", self.server.port, self.server.url)
+            super().__init__(topics, "127.0.0.1", self.server.port, f"kafka://127.0.0.1:{binding}")
         except BaseException:
+            self.tap.close()
             self._finalizer()
             raise
 
+    def _told(self, record: RawRecord, t_ns: int) -> None:
+        lane = self._current
+        if lane is not None and self._topics.ours(record.partition[0]):
+            lane.observe().told(record, t_ns)
+
+    def _approach(self) -> Approach:
+        return Approach(self._before_proxy, self._proxy_port, GREETING)
+
     def facts(self) -> dict[str, Any]:
         """Return what the report says of the broker."""
-        return {**super().facts(), "java": self.server.java, "start_seconds": self.server.seconds}
+        return {
+            **super().facts(),
+            "provision": "docker" if self._docker else "process",
+            "java": self.server.java,
+            "start_seconds": self.server.seconds,
+        }
 
     @property
     def alive(self) -> bool:
@@ -134,6 +191,14 @@ class EmbeddedKafka(_Kafka):
         """End the server with SIGKILL."""
         self.server.kill()
 
+    def freeze(self) -> None:
+        """Stop the broker without ending it."""
+        self.server.freeze()
+
+    def thaw(self) -> None:
+        """Let a frozen broker go on."""
+        self.server.thaw()
+
     def restart(self) -> None:
         """Start the killed server again on its port and data; returns when it serves every topic."""
         self.server.start()
@@ -142,6 +207,7 @@ class EmbeddedKafka(_Kafka):
     def stop(self) -> None:
         """End the server and remove its folder."""
         self._leave()
+        self.tap.close()
         self._finalizer()
 
 

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ampy_conformance.broker import kafka_admin
@@ -16,13 +17,14 @@ from ampy_conformance.broker.facts import (
     RefusedRecordError,
     WireRecord,
 )
+from ampy_conformance.broker.kafka_admin import RawRecord
 from ampy_conformance.broker.kafka_wire import KafkaLink, KafkaRefusedError, error_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ampy_conformance.broker.base import Record
-    from ampy_conformance.broker.kafka_admin import Partition, RawRecord
+    from ampy_conformance.broker.kafka_admin import Partition
     from ampy_conformance.broker.kafka_topics import Topics
 
 PARTITIONS = 3
@@ -41,32 +43,46 @@ HEALED = dict.fromkeys(FULL)
 
 
 class KafkaObserver(Observer):
-    """Follows the logs of a lane from where they began with it.
+    """Reads the logs of a lane from where they began with it.
 
-    The tap is the log: what a broker refuses, and what an idempotent producer sends twice, leaves
-    no trace there. In `records()` the live topics stand first, each partition in its order; between
-    partitions there is none.
+    In `records()` the live topics stand first, each partition in its order; between partitions there
+    is none. Where a relay before the broker (`kafka_tap`) tells what is produced, that is the tap.
+    Without one (`follows`) the tap is the log: what the broker refuses, and what an idempotent
+    producer sends twice, leaves no trace there.
     """
 
     def __init__(
-        self, host: str, port: int, topics: Topics, starts: Mapping[Partition, int], old: set[str]
+        self,
+        host: str,
+        port: int,
+        topics: Topics,
+        starts: Mapping[Partition, int],
+        old: set[str],
+        *,
+        follows: bool,
     ) -> None:
         super().__init__()
+        self.follows = follows
         self._topics = topics
         self._link = KafkaLink(host, port)
         self._poll = KafkaLink(host, port)
         self._starts = dict(starts)
         self._next = dict(starts)
         self._old_groups = old
-        self._full: set[Literal["stream", "dlq_stream"]] = set()
+        self.full: set[Literal["stream", "dlq_stream"]] = set()
         self._known = time.monotonic()
         self._log: list[tuple[Partition, int, WireRecord]] = []
         self._reading = threading.RLock()
         self._over = threading.Event()
-        self._follower = threading.Thread(target=self._follow, daemon=True, name="kafka-tap")
-        self._follower.start()
+        self._follower = threading.Thread(target=self._follow, daemon=True, name="kafka-log")
+        if follows:
+            self._follower.start()
 
     # -- reading ------------------------------------------------------------------------
+
+    def told(self, raw: RawRecord, t_ns: int) -> None:
+        """Take note of a record on its way to the broker."""
+        self._notify(replace(self._record(raw, t_ns), position="", stream=""))
 
     def _follow(self) -> None:
         while not self._over.is_set():
@@ -107,7 +123,8 @@ class KafkaObserver(Observer):
                 for each in fresh:
                     record = self._record(each, now)
                     self._log.append((place, each.offset, record))
-                    self._notify(record)
+                    if self.follows:
+                        self._notify(record)
         return whole
 
     def _record(self, raw: RawRecord, now: int) -> WireRecord:
@@ -144,7 +161,8 @@ class KafkaObserver(Observer):
 
     def tap(self) -> list[WireRecord]:
         """Return every record of the lane in the order in which it was seen."""
-        self.catch_up()
+        if self.follows:
+            self.catch_up()
         return super().tap()
 
     def consumers(self) -> list[ConsumerState]:
@@ -195,6 +213,8 @@ class KafkaObserver(Observer):
         size = 0
         for number, (topic, headers, payload) in enumerate(records):
             place, raw = self._placed(topic, list(_pairs(headers)), payload)
+            if not self.follows:
+                self.told(RawRecord(place, -1, *raw[:2], tuple(raw[2])), time.time_ns())
             weight = len(payload) + sum(len(name) + len(value) for name, value in raw[2])
             if size and size + weight > BATCH_BYTES:
                 positions.update(self._write(batches))
@@ -254,16 +274,8 @@ class KafkaObserver(Observer):
                 if self._topics.is_dead(topic) is (stream == "dlq_stream")
             }
         )
-        (self._full.add if full else self._full.discard)(stream)
-        kafka_admin.configure(self._link, names, FULL if full else HEALED)
-        deadline = time.monotonic() + LIMIT_SECONDS
-        places = [(each, 0) for each in names]
-        while any(
-            bool(why) is not full for why in kafka_admin.refusal(self._link, places).values()
-        ):
-            if time.monotonic() > deadline:
-                raise BrokerError("Kafka did not apply the settings of its topics in time")
-            time.sleep(0.01)
+        (self.full.add if full else self.full.discard)(stream)
+        fill(self._link, names, full=full)
 
     def ping(self) -> float:
         """Return the seconds of a round trip to the broker."""
@@ -271,28 +283,34 @@ class KafkaObserver(Observer):
         kafka_admin.offsets(self._link, [next(iter(self._starts))], kafka_admin.LATEST)
         return time.monotonic() - began
 
-    def heal(self) -> None:
-        """Take back what `limit` did and nobody has taken back."""
-        for each in sorted(self._full):
-            self.limit(each, full=False)
-
-    def seal(self) -> None:
-        """Read what is there and follow no longer: what comes from now on is another lane's."""
+    def close(self) -> None:
+        """Read what is there, heal what was filled, and leave the broker; what was read stays."""
         if self._over.is_set():
             return
         with contextlib.suppress(BrokerError):
             self.catch_up()
         self._over.set()
-        self._poll.close()
-        self._follower.join(POLL_SECONDS * 4)
-
-    def close(self) -> None:
-        """Leave the broker; what was read stays."""
-        self.seal()
+        with contextlib.suppress(BrokerError):
+            for each in sorted(self.full):
+                self.limit(each, full=False)
         self._link.close()
+        self._poll.close()
+        if self.follows:
+            self._follower.join(POLL_SECONDS * 4)
 
 
 Raw = tuple[bytes | None, bytes, list[tuple[str, bytes]]]
+
+
+def fill(link: KafkaLink, names: Iterable[str], *, full: bool) -> None:
+    """Let topics refuse every record, or take records again; returns when they do."""
+    places = [(each, 0) for each in names]
+    kafka_admin.configure(link, {name for name, _ in places}, FULL if full else HEALED)
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while any(bool(why) is not full for why in kafka_admin.refusal(link, places).values()):
+        if time.monotonic() > deadline:
+            raise BrokerError("Kafka did not apply the settings of its topics in time")
+        time.sleep(0.01)
 
 
 def stream_name(place: Partition) -> str:

@@ -30,7 +30,10 @@ from ampy_conformance.broker.starter import start_long_lived
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODULE = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0"
+    from ampy_conformance.broker import Approach
+
+VERSION = "2.5.0"
+MODULE = f"github.com/Shopify/toxiproxy/v2/cmd/server@v{VERSION}"
 VARIABLE = "AMPY_CONFORM_TOXIPROXY"
 BUILD_SECONDS = 300.0
 START_SECONDS = 10.0
@@ -45,20 +48,30 @@ class ToxiproxyError(HarnessError):
     """Toxiproxy did not do what it was told."""
 
 
-def executable() -> Path:
-    """Return the server's program, built once where there is none; raises `ToxiproxyMissing`."""
+def found() -> Path | None:
+    """Return the server's program where there is one already; raises `ToxiproxyMissing` as below."""
     named = os.environ.get(VARIABLE)
     if named:
         if not os.access(named, os.X_OK):
             raise ToxiproxyMissing(f"{VARIABLE} names {named}, which is no program")
         return Path(named)
-    found = shutil.which("toxiproxy-server")
-    if found:
-        return Path(found)
+    on_path = shutil.which("toxiproxy-server")
+    if on_path:
+        return Path(on_path)
+    built = _folder() / "server"
+    return built if built.exists() else None
+
+
+def executable() -> Path:
+    """Return the server's program, built once where there is none; raises `ToxiproxyMissing`."""
     try:
-        return _cache.once(_cache.cache() / "toxiproxy-2.5.0", _build) / "server"
+        return found() or _cache.once(_folder(), _build) / "server"
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToxiproxyMissing(f"toxiproxy could not be built with Go: {error}") from error
+
+
+def _folder() -> Path:
+    return _cache.cache() / f"toxiproxy-{VERSION}"
 
 
 def _build(folder: Path) -> None:
@@ -86,6 +99,7 @@ class Toxiproxy:
     def __init__(self) -> None:
         program = executable()
         self._numbers = itertools.count(1)
+        self._fixed: dict[int, str] = {}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -137,20 +151,25 @@ class Toxiproxy:
             raise ToxiproxyError(f"toxiproxy does not answer ({error})") from error
         return json.loads(text) if text.startswith(b"{") else None
 
-    def proxy(self, url: str) -> Proxy:
-        """Return a new proxy in front of a broker's URL."""
-        parts = urlsplit(url)
+    def proxy(self, approach: Approach) -> Proxy:
+        """Return a new proxy before a broker; one that listened on the same port before is over."""
+        parts = urlsplit(approach.url)
+        if approach.port in self._fixed:
+            self.call("DELETE", f"/proxies/{self._fixed.pop(approach.port)}")
         name = f"p{next(self._numbers)}"
         body = {
             "name": name,
-            "listen": "127.0.0.1:0",
+            "listen": f"127.0.0.1:{approach.port}",
             "upstream": f"{parts.hostname}:{parts.port}",
             "enabled": True,
         }
         port = int(self.call("POST", "/proxies", body)["listen"].rpartition(":")[2])
+        if approach.port:
+            self._fixed[port] = name
         user = parts.netloc.rpartition("@")[0]
         netloc = f"{user}@127.0.0.1:{port}" if user else f"127.0.0.1:{port}"
-        return Proxy(self, name, urlunsplit(parts._replace(netloc=netloc)), port)
+        url = urlunsplit(parts._replace(netloc=netloc))
+        return Proxy(self, name, url, port, approach.greeting)
 
     def stop(self) -> None:
         """End the server."""
@@ -165,6 +184,7 @@ class Proxy:
     name: str
     url: str = field(repr=False)
     port: int
+    greeting: bytes = b""
 
     def cut(self) -> None:
         """Close every connection and refuse new ones."""
@@ -202,6 +222,7 @@ class Proxy:
             socket.create_connection(("127.0.0.1", self.port), timeout=patience) as link,
         ):
             link.settimeout(patience)
+            link.sendall(self.greeting)
             if link.recv(1):
                 seconds = time.monotonic() - began
         yield seconds
