@@ -86,10 +86,9 @@ def _poison(lab, clause, **fault):
             or (message_id and each.header("message_id") == message_id)
         )
     )
-    got = subscription.of(hashlib.sha256(injected.payload).hexdigest()) + subscription.of(
-        bad.digest
-    )
-    lab.equal(clause, 0, len(got), "the broken record was given to the handler")
+    digests = {hashlib.sha256(injected.payload).hexdigest(), bad.digest}
+    got = sum(len(subscription.of(each)) for each in digests)
+    lab.equal(clause, 0, got, "the broken record was given to the handler")
     lab.must(clause, letter, "the broken record is not in the DLQ")
 
 
@@ -158,14 +157,22 @@ def test_a_dead_letter_has_the_original_payload(lab, graveyard, fault):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.clause("DLQ-08", "TOP-16")
-def test_a_dead_letter_lies_on_its_topic(lab, graveyard, fault):
-    """The dead letter is on ampy.{env of the original}.dlq.v1.{original domain}."""
+@pytest.mark.clause("DLQ-08")
+def test_a_dead_letter_stays_in_its_env(lab, graveyard, fault):
+    """The dead letter is in the env of the original."""
     grave = _grave(lab, graveyard, fault)
-    tokens = grave.letter.topic.split(".")
-    lab.equal("DLQ-08", "paper", tokens[1], "the dead letter crossed into another env")
-    expected = ["ampy", "paper", "dlq", "v1", "bars"]
-    lab.equal("TOP-16", expected, tokens[:5], "the dead letter is on another topic")
+    env = grave.letter.topic.split(".")[1]
+    lab.equal("DLQ-08", "paper", env, "the dead letter crossed into another env")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.clause("TOP-16")
+def test_a_dead_letter_lies_on_its_topic(lab, graveyard, fault):
+    """The dead letter is on ampy.{env}.dlq.v1.{original domain}; its env is judged apart (A-05)."""
+    grave = _grave(lab, graveyard, fault)
+    root, _, *rest = grave.letter.topic.split(".")
+    expected = ["ampy", "dlq", "v1", "bars"]
+    lab.equal("TOP-16", expected, [root, *rest[:3]], "the dead letter is on another topic")
 
 
 @pytest.mark.parametrize("fault", FAULTS)

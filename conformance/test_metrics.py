@@ -59,6 +59,12 @@ class Quiet:
         lab.equal(clause, wanted, seen, says)
 
 
+def _again(subscription, delivery):
+    """Tell whether a delivery is a retry: the one before it failed. A duplicate is none."""
+    before = [e for e in subscription.of(delivery.digest) if e.order < delivery.order]
+    return bool(before) and before[-1].verdict == "fail"
+
+
 @pytest.fixture(scope="session")
 def quiet(shared_lab):
     """Publish, handle, retry, duplicate and bury some records, and scrape around it."""
@@ -92,8 +98,8 @@ def quiet(shared_lab):
     buried = lab.wire.wait_until(lambda: len(lab.stored(dead=True)) == 3, lab.patience(6.0))
 
     effects = [each for each in subscription.deliveries if each.verdict == "ack"]
-    tries = [each for each in subscription.deliveries if each.attempt > 1]
-    starts = [each for each in subscription.deliveries if each.attempt == 1]
+    tries = [each for each in subscription.deliveries if _again(subscription, each)]
+    starts = [each for each in subscription.deliveries if not _again(subscription, each)]
     topics = sorted({each.topic for each in (*one, *two)})
     sent = {topic: [e.sample for e in results if e.sample.topic == topic] for topic in topics}
     wire = {topic: [r for each in sent[topic] for r in lab.on_wire(each)[:1]] for topic in topics}

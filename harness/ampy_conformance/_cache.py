@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def fingerprint(folders: Iterable[Path], *also: str) -> str:
-    """Return 12 hex digits that change with any file in these folders, or with `also`."""
+def fingerprint(sources: Iterable[Path], *also: str) -> str:
+    """Return 12 hex digits that change with any file in these folders or files, or with `also`."""
     digest = hashlib.sha256("\n".join(also).encode())
-    for folder in folders:
-        for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+    for source in sources:
+        found = [source] if source.is_file() else sorted(source.rglob("*"))
+        for path in (each for each in found if each.is_file()):
             if "__pycache__" not in path.parts:
-                name = path.relative_to(folder).as_posix()
+                name = path.relative_to(source).as_posix()
                 digest.update(f"\n{name} {path.stat().st_size}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 

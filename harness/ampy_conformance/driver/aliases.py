@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ampy_conformance.driver.provision import Shipped, go
+from ampy_conformance.driver.provision import Shipped, go, python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +14,7 @@ ALIASES: dict[str, str | Shipped] = {
     "mem": "py:ampy_conformance.bindings.memory_driver:Driver",
     "kafka": "py:ampy_conformance.bindings.kafka_driver:Driver",
     "nats": "py:ampy_conformance.bindings.nats_driver:Driver",
+    "ampy-bus-python": python("ampy-bus-python"),
     "ampy-bus-go": go("ampy-bus-go", "nats"),
     "ampy-bus-go-kafka": go("ampy-bus-go", "kafka"),
 }

@@ -10,11 +10,12 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ampy_conformance import _cache
-from ampy_conformance._layout import cache, room
+from ampy_conformance._layout import PACKAGE, cache, room
 from ampy_conformance.driver.errors import DriverUnavailable
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ BUILD_SECONDS = 600.0
 class Shipped:
     """A driver that is made in a folder of the cache before it can be started.
 
-    `sources` are its folders below the data rooms, `make` fills the folder, `command` gives the
+    `sources` are its folders and files below the data rooms, `make` fills the folder, `command` gives the
     command line that starts it from there.
     """
 
@@ -36,12 +37,14 @@ class Shipped:
     sources: tuple[str, ...]
     make: Callable[[Path], None]
     command: Callable[[Path], list[str]]
+    # What else the result depends on.
+    also: tuple[str, ...] = ()
 
     @property
     def target(self) -> Path:
         """The folder in the cache; its name changes with the sources."""
         folders = [_source(each) for each in self.sources]
-        return cache(f"{self.name}-{_cache.fingerprint(folders)}")
+        return cache(f"{self.name}-{_cache.fingerprint(folders, *self.also)}")
 
     @property
     def ready(self) -> bool:
@@ -85,6 +88,35 @@ def go(name: str, *arguments: str) -> Shipped:
         make,
         lambda folder: [str(folder / "driver"), *arguments],
     )
+
+
+def python(name: str) -> Shipped:
+    """Return the shipped Python driver in `drivers/<name>`, run in an environment of its own.
+
+    The environment holds what its requirements.txt names; the kit comes from where it lies.
+    """
+
+    def make(folder: Path) -> None:
+        fails = f"the environment of {name} could not be made"
+        run([sys.executable, "-m", "venv", str(folder)], fails, env={})
+        pip = [str(_interpreter(folder)), "-m", "pip", "install", "--quiet"]
+        wanted = str(_source(f"drivers/{name}") / "requirements.txt")
+        quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+        run([*pip, "--requirement", wanted], fails, env=quiet)
+
+    def command(folder: Path) -> list[str]:
+        host = PACKAGE / "kit" / "alone.py"
+        driver = _source(f"drivers/{name}") / "driver.py"
+        return [str(_interpreter(folder)), str(host), f"{driver}:Driver"]
+
+    # The driver itself and the kit are run from where they are: only a change of what is
+    # installed, or of the Python that it is installed for, makes another environment.
+    sources = (f"drivers/{name}/requirements.txt",)
+    return Shipped(name, sources, make, command, also=(sys.base_prefix, sys.version))
+
+
+def _interpreter(folder: Path) -> Path:
+    return folder / "bin" / "python"
 
 
 def run(command: list[str], fails: str, *, env: dict[str, str], cwd: Path | None = None) -> None:
