@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ampy_conformance import _cache
+from ampy_conformance import _layout
 from ampy_conformance.broker.facts import BrokerError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def locked(path: Path = LOCK) -> Lock:
 
 def folder(lock: Lock) -> Path:
     """Return where the jars of this lock are kept; it need not exist."""
-    return _cache.cache() / f"kafka-{lock.kafka}"
+    return _layout.cache(f"kafka-{lock.kafka}")
 
 
 def missing(lock: Lock) -> list[Jar]:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ampy_conformance import _cache, _process
+from ampy_conformance import _cache, _layout, _process
 from ampy_conformance._errors import HarnessError
 from ampy_conformance.broker.starter import start_long_lived
 
@@ -71,7 +71,7 @@ def executable() -> Path:
 
 
 def _folder() -> Path:
-    return _cache.cache() / f"toxiproxy-{VERSION}"
+    return _layout.cache(f"toxiproxy-{VERSION}")
 
 
 def _build(folder: Path) -> None:
