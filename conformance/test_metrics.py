@@ -128,7 +128,7 @@ def quiet(shared_lab):
         violating=violating.topic,
         before=before,
         after=before,
-        group="meters",
+        group=subscription.told_group,
         producer="meter@1",
         recovered=recovered,
         buried=buried,
@@ -233,7 +233,7 @@ def test_lag_is_a_gauge_that_rises_and_falls(lab):
         lab.inject(each)
 
     def gauge():
-        return bus.scrape().total("bus.consumer_lag", consumer="slow")
+        return bus.scrape().total("bus.consumer_lag", consumer=subscription.told_group)
 
     lab.control(lab.delivered(subscription, wanted[0]), "a valid record was not delivered")
     found = bus.scrape().find("bus.consumer_lag")

@@ -6,17 +6,11 @@ import contextlib
 import hashlib
 import os
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-
-def cache() -> Path:
-    """Return the folder of what we build and keep; it need not exist yet."""
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(root) / "ampy-conform"
+    from pathlib import Path
 
 
 def fingerprint(sources: Iterable[Path], *also: str) -> str:

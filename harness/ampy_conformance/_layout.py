@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -19,3 +20,9 @@ def room(name: str) -> Path:
             return root / name
     message = f"the installation is incomplete: no folder {name!r} beside the package; reinstall it"
     raise FileNotFoundError(message)
+
+
+def cache(name: str) -> Path:
+    """Return the user's folder for what was fetched or built once; it need not exist."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "ampy-conform" / name

@@ -10,17 +10,21 @@ JOIN (SELECT scope, grp, count(DISTINCT subscription) AS members FROM deliveries
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited AND NOT s.late_start
 -- violations
 WITH joined AS (
-  SELECT scope, grp, subscription, min(TRY_CAST(position AS BIGINT)) AS began, min(seq) AS seq
-  FROM deliveries WHERE replay IS NULL AND topic NOT LIKE 'ampy.%.dlq.%' GROUP BY ALL),
+  SELECT d.scope, d.grp, d.subscription, s.stream, min(s.place) AS began, min(d.seq) AS seq
+  FROM deliveries AS d
+  JOIN stored AS s ON s.scope = d.scope AND s.topic = d.topic AND s.position = d.position
+  WHERE d.replay IS NULL GROUP BY ALL),
 later AS (
-  SELECT j.scope, j.grp, max(j.began) AS began
+  SELECT j.scope, j.grp, j.stream, max(j.began) AS began
   FROM joined AS j
-  JOIN joined AS o ON o.scope = j.scope AND o.grp = j.grp AND o.seq < j.seq
+  JOIN joined AS o
+    ON o.scope = j.scope AND o.grp = j.grp AND o.stream = j.stream AND o.seq < j.seq
   GROUP BY ALL)
 SELECT r.scope, r.seq,
        'a member of ' || r.grp || ' began at ' || l.began || ', the record at ' || r.position
        || ' was never settled' AS says
 FROM due AS r
-JOIN later AS l ON l.scope = r.scope AND l.grp = r.grp AND r.place < l.began
+JOIN later AS l
+  ON l.scope = r.scope AND l.grp = r.grp AND l.stream = r.stream AND r.place < l.began
 JOIN scopes AS s ON s.scope = r.scope AND s.audited AND s.waited
 WHERE NOT r.settled

@@ -42,9 +42,11 @@ SELECT scope, subscription, delivery, min(seq) AS seq,
 FROM events WHERE kind IN ('effect', 'settle', 'abandoned')
 GROUP BY scope, subscription, delivery;
 
--- What the raw client read from the log at the end, live records and dead letters.
+-- What the raw client read from the log at the end, live records and dead letters. A stream is a log
+-- with one order (a JetStream stream, a Kafka partition), `place` the number of a record in it: what
+-- stands behind the last colon of its position.
 CREATE TABLE stored AS
-SELECT scope, seq, stream, position, TRY_CAST(position AS BIGINT) AS place, topic, key,
+SELECT scope, seq, stream, position, TRY_CAST(split_part(position, ':', -1) AS BIGINT) AS place, topic, key,
        lower(message_id) AS message_id, dedupe_key, body_hash, produced_ns
 FROM events WHERE kind = 'audit';
 CREATE TABLE graves AS
@@ -110,7 +112,7 @@ LEFT JOIN done AS d
 
 -- How far the broker counts a group, as the raw client asked again and again.
 CREATE TABLE checkpoints AS
-SELECT scope, seq, grp, stream, TRY_CAST(position AS BIGINT) AS place
+SELECT scope, seq, grp, stream, TRY_CAST(split_part(position, ':', -1) AS BIGINT) AS place
 FROM events WHERE kind = 'checkpoint';
 
 -- Members that were frozen, and for how long: what they had buffered is nobody's fault.

@@ -20,7 +20,7 @@ JOIN stored AS s ON s.scope = z.scope AND s.body_hash = z.body_hash
 JOIN effects AS o
   ON o.scope = z.scope AND o.grp = z.grp AND o.topic = z.topic AND o.key = z.key
  AND o.subscription <> z.subscription AND o.confirmed < z.delivered
-JOIN stored AS t ON t.scope = o.scope AND t.body_hash = o.body_hash AND t.place > s.place
+JOIN stored AS t ON t.scope = o.scope AND t.body_hash = o.body_hash AND t.stream = s.stream AND t.place > s.place
 WHERE z.replay IS NULL AND o.replay IS NULL
   AND NOT EXISTS (
     SELECT 1 FROM deliveries AS b

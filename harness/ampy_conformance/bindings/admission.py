@@ -42,7 +42,7 @@ class Admission:
     def ids(self, record: Record) -> tuple[str, ...]:
         """Return what identifies the record for deduplication (IDM-01 to IDM-03, A-19)."""
         if record.dead:
-            return (f"dead|{record.position}",)
+            return (f"dead|{record.log}|{record.position}",)
         found = [f"id|{record.known['message_id'].lower()}"]
         if key := record.known.get("dedupe_key"):
             found.append(f"key|{record.topic}|{record.known['schema_fqdn']}|{key}")

@@ -15,6 +15,7 @@ from ampy_conformance.bindings.records import fold
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable
 
     from ampy_conformance.bindings.admission import Admission
     from ampy_conformance.bindings.deadletter import DeadLetters
@@ -97,11 +98,12 @@ class ConsumerCore:
         self._number = 0
         self._queues: dict[str, deque[Record]] = {}
         self._ready: deque[str] = deque()
-        self._held: dict[tuple[str, str], Record] = {}
+        self._held: dict[tuple[str, str, str], Record] = {}
         self._handling: dict[str, Record] = {}
         self._busy_ids: dict[str, Record] = {}
         self._due: dict[str, float] = {}
-        self._dead_due: dict[tuple[str, str], float] = {}
+        self._dead_due: dict[tuple[str, str, str], float] = {}
+        self._writing: set[tuple[str, str, str]] = set()
         self._progressed = 0.0
 
     # -- input --------------------------------------------------------------------------
@@ -142,9 +144,13 @@ class ConsumerCore:
 
     def dead_written(self, record: Record, ok: bool, now: float) -> list[Action]:
         """Take the broker's answer to a dead letter; nothing is dropped before it is stored."""
+        self._writing.discard(record.place)
         if ok:
-            # Not marked as seen: a redrive of the dead letter has to be handled (DLQ-13).
-            self.store.bury(record.ids[0], record.watermark)
+            # Its ids are not marked as seen: a redrive has to be handled (DLQ-13).
+            self.store.bury(record.ids[0], record.burial, record.watermark)
+        if self._held.get(record.place) is not record:
+            return []  # taken away meanwhile
+        if ok:
             return [*self._done(record), *self._work(now)]
         record.dead_attempts += 1
         delay = min(MAX_DEAD_DELAY, self.policy.delay(record.dead_attempts, self.random))
@@ -171,6 +177,29 @@ class ConsumerCore:
             self._progressed = now
             actions.append(Progress(tuple(self._held.values())))
         return [*actions, *self._work(now)]
+
+    def release(self, leaving: Callable[[Record], bool], now: float) -> list[Action]:
+        """Let go of records that the broker gives to others, except those in work."""
+        going = [each for each in self._held.values() if leaving(each) and not self._in_work(each)]
+        for each in going:
+            self._forget(each)
+        return self._work(now)
+
+    def in_work(self, leaving: Callable[[Record], bool]) -> list[Record]:
+        """Return those records of which a handler, or the broker's dead letters, have to answer."""
+        return [each for each in self._held.values() if leaving(each) and self._in_work(each)]
+
+    def drop(self, leaving: Callable[[Record], bool], now: float) -> list[Action]:
+        """Let go of all such records; a verdict that comes later is without effect."""
+        actions: list[Action] = []
+        for each in [each for each in self._held.values() if leaving(each)]:
+            if each.delivery is not None and self._handling.pop(each.delivery, None) is not None:
+                actions.append(Abandon(each.delivery))
+            self._forget(each)
+        return [*actions, *self._work(now)]
+
+    def _in_work(self, record: Record) -> bool:
+        return record.delivery in self._handling or record.place in self._writing
 
     def wake(self, now: float) -> float:
         """Return how many seconds may pass until the next tick."""
@@ -210,8 +239,8 @@ class ConsumerCore:
         return (f"dead|{record.position}",)
 
     def duplicate(self, record: Record) -> bool:
-        """Tell whether the record, or its like, took effect already."""
-        return self.store.seen(record.ids)
+        """Tell whether the record, or its like, took effect already, or is a dead letter."""
+        return self.store.seen(record.ids if record.replay else (*record.ids, record.burial))
 
     def tried(self, record: Record) -> int:
         """Return how often a handler was called for the record before."""
@@ -234,7 +263,7 @@ class ConsumerCore:
         while self._ready:
             lane = self.next_lane(self._ready)
             queue = self._queues.get(lane)
-            if not queue:
+            if not queue or self._busy(queue[0], lane):
                 continue
             if self.unsettled >= self.credit:
                 blocked.append(lane)
@@ -242,6 +271,10 @@ class ConsumerCore:
             actions += self._start(queue[0], lane, now)
         self._ready.extendleft(reversed(blocked))
         return actions
+
+    def _busy(self, head: Record, lane: str) -> bool:
+        """Tell whether the head of a key has begun already: letting go makes lanes ready twice."""
+        return self._in_work(head) or lane in self._due or head.place in self._dead_due
 
     def _start(self, record: Record, lane: str, now: float) -> list[Action]:
         if not record.ids:
@@ -288,6 +321,7 @@ class ConsumerCore:
 
     def _kill(self, record: Record) -> list[Action]:
         letters = self.letters
+        self._writing.add(record.place)
         return [
             WriteDead(
                 record, letters.topic(record), letters.headers(record), letters.payload(record)
@@ -296,15 +330,23 @@ class ConsumerCore:
 
     def _done(self, record: Record) -> list[Action]:
         """Take the record out of its key, acknowledge it, and let the next one begin."""
+        self._forget(record)
+        return [Ack(record)]
+
+    def _forget(self, record: Record) -> None:
+        """Take the record out of its key; where it stood in front, the next one is ready."""
         lane = self.lane(record)
         queue = self._queues[lane]
-        queue.popleft()
-        if queue:
-            self._ready.append(lane)
-        else:
+        first = queue[0] is record
+        queue.remove(record)
+        if not queue:
             del self._queues[lane]
+        if first:
+            self._due.pop(lane, None)
+            if queue:
+                self._ready.append(lane)
         self._held.pop(record.place, None)
+        self._dead_due.pop(record.place, None)
         for each in record.ids:
             if self._busy_ids.get(each) is record:
                 del self._busy_ids[each]
-        return [Ack(record)]

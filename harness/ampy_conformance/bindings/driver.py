@@ -215,6 +215,7 @@ class ReferenceDriver(Driver):
                 frame["member"],
                 frame["start"],
                 subscription.taken,
+                subscription,
             )
         except (Refusal, Unknown) as error:
             await subscription.close()

@@ -17,7 +17,7 @@ from ampy_conformance.contract import topics
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ampy_conformance.bindings.transport import Hear, Tuning
+    from ampy_conformance.bindings.transport import Hear, Shifts, Tuning
 
 MAX_LINE = 8 * 1024 * 1024
 CODES = {"no_stream": "invalid_topic", "bad_topic": "invalid_topic", "too_large": "too_large"}
@@ -92,7 +92,13 @@ class MemoryTransport:
         return str(answer["position"])
 
     async def join(
-        self, pattern: str, group: str, member: str, start: str, taken: Callable[[Record], None]
+        self,
+        pattern: str,
+        group: str,
+        member: str,
+        start: str,
+        taken: Callable[[Record], None],
+        shifts: Shifts | None = None,  # noqa: ARG002 (one member is served at a time)
     ) -> MemoryMembership:
         """Join a durable group of the stream that carries the pattern."""
         dead = pattern.split(".")[2:3] == ["dlq"]
@@ -112,7 +118,11 @@ class MemoryTransport:
         )
         return membership
 
-    async def read(self, pattern: str) -> list[Record]:
+    async def read(
+        self,
+        pattern: str,
+        since: float | None = None,  # noqa: ARG002 (this log is short, and knows no times)
+    ) -> list[Record]:
         """Read the log from its start to where it ends now."""
         return await self._read(pattern, "0")
 

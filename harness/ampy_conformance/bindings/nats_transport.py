@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import json
 import re
 import time
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import nats
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError, NoRespondersError
-from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError, NoStreamResponseError
 
 from ampy_conformance.bindings.records import Record
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
-    from ampy_conformance.bindings.transport import Hear, Tuning
+    from ampy_conformance.bindings.transport import Hear, Shifts, Tuning
 
 PRIORITY_GROUP = "members"
 PULL_EXPIRES = 2.0
@@ -83,7 +84,13 @@ class NatsTransport:
         return str(ack.seq)
 
     async def join(
-        self, pattern: str, group: str, member: str, start: str, taken: Callable[[Record], None]
+        self,
+        pattern: str,
+        group: str,
+        member: str,
+        start: str,
+        taken: Callable[[Record], None],
+        shifts: Shifts | None = None,  # noqa: ARG002 (one member is served at a time)
     ) -> NatsMembership:
         """Make the group's durable consumer where it is new, and pull from it."""
         dead = pattern.split(".")[2:3] == ["dlq"]
@@ -116,12 +123,15 @@ class NatsTransport:
             if info.get("config", {}).get("filter_subject") != pattern:
                 raise Refusal("denied", f"the group exists with another pattern: {answer['error']}")
 
-    async def read(self, pattern: str) -> list[Record]:
+    async def read(self, pattern: str, since: float | None = None) -> list[Record]:
         """Read the log with a consumer of its own, up to where it ends now."""
         stream = self._names["stream"]
         config = ConsumerConfig(
             ack_policy=AckPolicy.NONE, inactive_threshold=30.0, mem_storage=True
         )
+        if since is not None:
+            config.deliver_policy = DeliverPolicy.BY_START_TIME
+            config.opt_start_time = dt.datetime.fromtimestamp(since, dt.UTC)
         found: list[Record] = []
         try:
             reader = await self._js.pull_subscribe(pattern, stream=stream, config=config)

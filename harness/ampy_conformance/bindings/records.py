@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass
+@dataclass(eq=False)
 class Record:
     """One record as the broker handed it out; `token` is what the transport acknowledges with."""
 
@@ -29,16 +29,23 @@ class Record:
     replay: str | None = None  # the request that this delivery answers
     trouble: str = ""  # how the last attempt ended
     known: Mapping[str, str] = field(default_factory=dict)
+    log: str = ""  # which log the position counts in, where a broker has several
 
     @property
-    def place(self) -> tuple[str, str]:
+    def place(self) -> tuple[str, str, str]:
         """What tells a record apart from its own replay."""
-        return self.replay or "", self.position
+        return self.replay or "", self.log, self.position
 
     @property
     def watermark(self) -> tuple[str, str] | None:
         """The checkpoint that follows from it; a replay moves none (RPL-05)."""
-        return None if self.replay else (self.key, self.position)
+        scope = f"{self.log}/{self.key}" if self.log else self.key
+        return None if self.replay else (scope, self.position)
+
+    @property
+    def burial(self) -> str:
+        """The id under which a stored dead letter is remembered: a redrive has another place."""
+        return f"buried|{self.log}|{self.position}"
 
     @property
     def key(self) -> str:

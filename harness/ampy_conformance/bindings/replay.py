@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ampy_conformance.contract import Contract
 
 REQUEST = "ampy.control.v1.ReplayRequest"
+CLOCKS_APART = 3600.0  # seconds by which a producer's clock may be ahead of the broker's
 
 
 def control_topic(env: str) -> str:
@@ -85,11 +86,13 @@ class ReplayService:
                 assert self._membership is not None
                 await self._membership.progress(self._open)
                 await asyncio.wait([work], timeout=self._every)
+            if work.exception() is not None:
+                await asyncio.sleep(self._every)
+                self._requests.put_nowait(record)
+                continue
             self._open.remove(record)
-            if work.exception() is None:
-                assert self._membership is not None
-                await self._membership.ack(record)
-            # What failed is not acknowledged: the broker hands it out again.
+            assert self._membership is not None
+            await self._membership.ack(record)
 
     async def _answer(self, record: Record) -> None:
         record.known = fold(record.headers)
@@ -108,9 +111,7 @@ class ReplayService:
     async def replay(self, request: Any) -> None:
         """Hand the records in scope to the handler, and wait until all of them are settled."""
         wanted = [
-            each
-            for each in self.ordered(await self._transport.read(self.source(request)))
-            if self.in_scope(each, request)
+            each for each in self.ordered(await self._read(request)) if self.in_scope(each, request)
         ]
         for each in wanted:
             each.replay = request.request_id
@@ -118,6 +119,13 @@ class ReplayService:
         mine = request.request_id
         while any(each.replay == mine for each in self.subscription.core.held):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+    async def _read(self, request: Any) -> list[Record]:
+        """Read the log from where records of the window can be: none is stored before it is made."""
+        since = request.start.ToDatetime(dt.UTC).timestamp() if request.HasField("start") else None
+        if since is not None:
+            since = max(0.0, since - CLOCKS_APART)
+        return await self._transport.read(self.source(request), since)
 
     # -- decisions, one method each -----------------------------------------------------
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS seen (scope TEXT, id TEXT, PRIMARY KEY (scope, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS attempts (scope TEXT, id TEXT, n INTEGER, PRIMARY KEY (scope, id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS watermarks (scope TEXT, key TEXT, position INTEGER, PRIMARY KEY (scope, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS watermarks (scope TEXT, key TEXT, number INTEGER, position TEXT, PRIMARY KEY (scope, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS states (scope TEXT, domain TEXT, key TEXT, state TEXT, PRIMARY KEY (scope, domain, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS replays (scope TEXT, request TEXT, PRIMARY KEY (scope, request)) WITHOUT ROWID;
 """
@@ -61,15 +61,18 @@ class Store:
 
     def _advance(self, key: str, position: str) -> None:
         query = (
-            "INSERT INTO watermarks VALUES (?, ?, ?) ON CONFLICT (scope, key) "
-            "DO UPDATE SET position = max(position, excluded.position)"
+            "INSERT INTO watermarks VALUES (?, ?, ?, ?) ON CONFLICT (scope, key) "
+            "DO UPDATE SET number = excluded.number, position = excluded.position "
+            "WHERE excluded.number > number"
         )
-        self._db.execute(query, (self._scope, key, int(position)))
+        # A key stays in one partition, so that what counts is the number behind it.
+        number = int(position.rpartition(":")[2])
+        self._db.execute(query, (self._scope, key, number, position))
 
     def watermarks(self) -> dict[str, str]:
         """Return the highest settled position of every key (RPL-05)."""
         query = "SELECT key, position FROM watermarks WHERE scope=?"
-        return {key: str(place) for key, place in self._db.execute(query, (self._scope,))}
+        return dict(self._db.execute(query, (self._scope,)).fetchall())
 
     def state(self, domain: str, key: str) -> str | None:
         """Return the state of an entity."""
@@ -100,10 +103,15 @@ class Store:
         )
         return int(self._db.execute(query, (self._scope, identity)).fetchone()[0])
 
-    def bury(self, identity: str, watermark: tuple[str, str] | None) -> None:
-        """Forget the attempts of a record that is a dead letter now, and advance its key."""
+    def bury(self, identity: str, burial: str, watermark: tuple[str, str] | None) -> None:
+        """Forget the attempts of a record that is a dead letter now, and advance its key.
+
+        `burial` is remembered: where the broker hands the record out again, it makes no other.
+        """
         self._db.execute("BEGIN IMMEDIATE")
         self._db.execute("DELETE FROM attempts WHERE scope=? AND id=?", (self._scope, identity))
+        if watermark is not None:
+            self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (self._scope, burial))
         if watermark is not None:
             self._advance(*watermark)
         self._db.execute("COMMIT")

@@ -13,7 +13,7 @@ from ampy_conformance.bindings.consumer import Abandon, Ack, Deliver, Progress, 
 from ampy_conformance.bindings.transport import Refusal, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ampy_conformance.bindings.consumer import Action, ConsumerCore
     from ampy_conformance.bindings.meter import Meter
@@ -170,6 +170,25 @@ class Subscription:
                 if alarm.heard(waiting):
                     await signal(self.group, waiting, alarm.raised)
             await asyncio.sleep(pressure.EVERY)
+
+    # -- rebalances ---------------------------------------------------------------------
+
+    def assigned(self, logs: Sequence[str]) -> None:
+        """Tell that this member has been given parts of the log."""
+        self._emit("assigned", subscription=self._handle, partitions=list(logs))
+
+    async def revoked(
+        self, logs: Sequence[str], leaving: Callable[[Record], bool], patience: float
+    ) -> None:
+        """Let go of records that another member is given; what is in work may come to its end."""
+        self.act(self.core.release(leaving, time.monotonic()))
+        deadline = time.monotonic() + patience
+        while self.core.in_work(leaving) and time.monotonic() < deadline:  # noqa: ASYNC110 (rare)
+            await asyncio.sleep(0.01)
+        self.act(self.core.drop(leaving, time.monotonic()))
+        self._emit("revoked", subscription=self._handle, partitions=list(logs))
+
+    # -- end ----------------------------------------------------------------------------
 
     async def close(self) -> None:
         """Give everything back and leave the group."""

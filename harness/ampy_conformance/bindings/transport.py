@@ -69,13 +69,25 @@ NAMES = {
 }
 
 
+class Shifts(Protocol):
+    """Who is told when the broker moves parts of the log between the members of a group."""
+
+    def assigned(self, logs: Sequence[str]) -> None:
+        """Take note that records of these logs come here from now on."""
+
+    async def revoked(
+        self, logs: Sequence[str], leaving: Callable[[Record], bool], patience: float
+    ) -> None:
+        """Let go of the records that `leaving` names; what is in work has `patience` seconds."""
+
+
 class Membership(Protocol):
     """One member of a consumer group on the broker."""
 
     name: str
 
     async def ack(self, record: Record) -> bool:
-        """Acknowledge a record; True once the broker has confirmed it."""
+        """Acknowledge a record; True once the broker has confirmed it, False where it has not yet."""
 
     async def lag(self) -> int:
         """Return how many records of the group are not settled; raises `Unknown`."""
@@ -102,12 +114,21 @@ class Transport(Protocol):
         """Store a record and return its position; raises `Refusal` or `Unknown`."""
 
     async def join(
-        self, pattern: str, group: str, member: str, start: str, taken: Callable[[Record], None]
+        self,
+        pattern: str,
+        group: str,
+        member: str,
+        start: str,
+        taken: Callable[[Record], None],
+        shifts: Shifts | None = None,
     ) -> Membership:
         """Join a group; `taken` is called with every record, in order."""
 
-    async def read(self, pattern: str) -> list[Record]:
-        """Return what the log holds under a pattern now, in its order, touching no group."""
+    async def read(self, pattern: str, since: float | None = None) -> list[Record]:
+        """Return what the log holds under a pattern now, in its order, touching no group.
+
+        What was stored before `since` (seconds of the epoch) may be left out.
+        """
 
     async def listen(self, topic: str, hear: Hear) -> None:
         """Call `hear` with topic, headers and payload of what is published on a topic from now on."""

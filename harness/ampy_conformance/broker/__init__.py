@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ampy_conformance import contract as contracts
 from ampy_conformance._errors import UsageError
-from ampy_conformance.broker.base import Broker, Lane, Observer
+from ampy_conformance.broker import kafka_topics
+from ampy_conformance.broker.base import Approach, Broker, Lane, Observer
 from ampy_conformance.broker.facts import (
     BrokerError,
     ConsumerState,
@@ -14,6 +15,7 @@ from ampy_conformance.broker.facts import (
     WireRecord,
     redact,
 )
+from ampy_conformance.broker.kafka_broker import EmbeddedKafka, UserKafka
 from ampy_conformance.broker.memory_broker import EmbeddedMemory
 from ampy_conformance.broker.nats_broker import EmbeddedNats, UserNats
 from ampy_conformance.broker.nats_server import ACCOUNTS
@@ -21,10 +23,13 @@ from ampy_conformance.broker.reading import read_only
 from ampy_conformance.broker.streams import of_contract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from ampy_conformance.contract import Contract
+
 __all__ = [
+    "Approach",
     "Broker",
     "BrokerError",
     "ConsumerState",
@@ -46,16 +51,24 @@ def provision(
     dedicated: bool = False,
     directory: Path | None = None,
     lanes: int = ACCOUNTS,
-    mapping: Mapping[str, Any] | None = None,
+    contract: Contract | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Broker:
-    """Start a broker of this kind ("nats", "memory"), or take the user's at `url`.
+    """Start a broker of this kind ("nats", "kafka", "memory"), or take the user's at `url`.
 
-    `domains` are the contract's, `mapping` its `nats` data (default: the packaged contract's),
-    which names the streams. `lanes` is how many are made ready at once; more are added when needed.
+    `domains` are those of `contract` (default: the packaged one), whose mapping of this kind names
+    the streams or topics. `lanes` is how many are made ready at once where that matters; more are
+    added when needed. `progress` is told bytes fetched and bytes to fetch, where something is.
     A user's broker is only taken when it is `dedicated` to tests: its streams are made anew.
-    BrokerError (nobody answers, no JetStream, no server program) or UsageError, one sentence.
+    BrokerError (nobody answers, no JetStream, no Java, ...) or UsageError, one sentence.
     """
-    streams = of_contract(domains, mapping or contracts.load().nats)
+    contract = contract or contracts.load()
+    if kind == "kafka":
+        topics = kafka_topics.of_contract(domains, contract.envs, contract.kafka)
+        if url is not None:
+            return UserKafka(topics, url, dedicated=dedicated)
+        return EmbeddedKafka(topics, directory, progress)
+    streams = of_contract(domains, contract.nats)
     if kind == "nats":
         if url is not None:
             return UserNats(streams, url, dedicated=dedicated)
@@ -67,4 +80,6 @@ def provision(
                 "leave the broker's URL out"
             )
         return EmbeddedMemory(streams)
-    raise UsageError(f"the driver asks for a broker of kind {kind!r}; known are nats and memory")
+    raise UsageError(
+        f"the driver asks for a broker of kind {kind!r}; known are nats, kafka and memory"
+    )

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ampy_conformance.broker import subjects
@@ -173,6 +174,19 @@ class Observer(ABC):
         return [each for each in records if subjects.matches(pattern, each.topic)]
 
 
+@dataclass(frozen=True)
+class Approach:
+    """Where a proxy may stand between binding and broker.
+
+    It leads to `url`; it listens on `port` (0: on any), because some brokers tell their clients where
+    to come back. `greeting` is what a client has to say before the broker answers anything.
+    """
+
+    url: str
+    port: int = 0
+    greeting: bytes = b""
+
+
 class Lane(ABC):
     """An isolated part of a broker, with empty streams; for one test only.
 
@@ -183,6 +197,14 @@ class Lane(ABC):
     name: str
     url: str
     names: Mapping[str, str]
+
+    def group(self, name: str) -> str:
+        """Return the name under which a consumer group of this lane joins the broker."""
+        return name
+
+    def approach(self) -> Approach | None:
+        """Return where a proxy may stand before the broker; None where none can."""
+        return Approach(self.url)
 
     @abstractmethod
     def observe(self) -> Observer:

@@ -28,9 +28,10 @@ class WireRecord:
     """One record as the broker has or had it.
 
     `headers` are the pairs on the wire, in order, repeated ones included, in their case; bytes
-    that are no UTF-8 show as `\\xNN`. `position` is decimal text within `stream`; both are empty
-    for a record seen by the tap. `t_ns` is wall-clock time: when the broker stored the record,
-    or when the tap saw it.
+    that are no UTF-8 show as `\\xNN`. `stream` names a log with one order (a JetStream stream, a
+    partition of a Kafka topic), `position` the place in it: decimal text, on Kafka behind the
+    partition's number and a colon. Both may be empty for a record seen by the tap. `t_ns` is
+    wall-clock time: when the broker stored the record, or when it was seen. `key`: Kafka's.
     """
 
     topic: str
@@ -39,6 +40,7 @@ class WireRecord:
     position: str = ""
     stream: str = ""
     t_ns: int = 0
+    key: bytes | None = None
 
     def header(self, name: str) -> str | None:
         """Return the first value under exactly this name."""
@@ -51,10 +53,11 @@ class WireRecord:
 
 @dataclass(frozen=True)
 class ConsumerState:
-    """One consumer group as the broker counts it; positions are those of its stream.
+    """One consumer group on one log as the broker counts it; numbers are places in that log.
 
-    `pending`: stored and not yet delivered; `pending_acks`: delivered and not acknowledged;
-    `delivered`: the highest position delivered; `ack_floor`: all up to here is acknowledged.
+    `pending`: stored and not yet delivered; `pending_acks`: delivered and not acknowledged (Kafka
+    does not tell the two apart: stored and not committed); `delivered`: the highest place
+    delivered; `ack_floor`: all up to here is acknowledged, which are `settled` records.
     """
 
     stream: str
@@ -65,9 +68,15 @@ class ConsumerState:
     delivered: int
     ack_floor: int
     redelivered: int = 0
+    settled: int = 0
     patterns: tuple[str, ...] = ()
 
     def acknowledged(self, position: str | int) -> bool:
         """Tell whether the record at `position` is certainly acknowledged."""
-        place = int(position)
+        place = number(position)
         return place <= self.ack_floor or (self.pending_acks == 0 and place <= self.delivered)
+
+
+def number(position: str | int) -> int:
+    """Return a position as a number that grows along its log: what stands behind the last colon."""
+    return int(str(position).rpartition(":")[2])

@@ -142,5 +142,6 @@ def consumer_states(link: Connection, stream: str) -> Iterator[ConsumerState]:
             delivered=each["delivered"]["stream_seq"],
             ack_floor=each["ack_floor"]["stream_seq"],
             redelivered=each.get("num_redelivered", 0),
+            settled=each["ack_floor"]["stream_seq"],
             patterns=tuple(pattern for pattern in filters if pattern),
         )

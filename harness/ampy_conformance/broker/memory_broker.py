@@ -69,6 +69,7 @@ class MemoryObserver(Observer):
                 delivered=each["delivered"],
                 ack_floor=each["ack_floor"],
                 redelivered=each["redelivered"],
+                settled=each["ack_floor"],
                 patterns=tuple(each["patterns"]),
             )
             for each in self._link.request("groups")["groups"]

@@ -58,6 +58,7 @@ def _load(root: Path) -> model.Contract:
             qos=read_yaml(root / "qos.yaml"),
             metrics=read_yaml(root / "metrics.yaml"),
             nats=read_yaml(root / "nats.yaml"),
+            kafka=read_yaml(root / "kafka.yaml"),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise SpecError(f"{root} does not have the form of a contract: {error!r}") from error

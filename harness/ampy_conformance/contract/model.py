@@ -112,3 +112,4 @@ class Contract:
     qos: Mapping[str, Any]
     metrics: Mapping[str, Any]
     nats: Mapping[str, Any]
+    kafka: Mapping[str, Any]

@@ -104,6 +104,7 @@ def _facts(contract: Contract) -> Iterator[str]:
             f"metrics.yaml: {metric['name']}", "clause", [metric["clause"]], contract.clauses
         )
     yield from _known("nats.yaml", "clause", contract.nats["clauses"], contract.clauses)
+    yield from _known("kafka.yaml", "clause", contract.kafka["clauses"], contract.clauses)
     for each in contract.ambiguities.values():
         yield from _known(
             f"ambiguities.yaml: {each.id}",

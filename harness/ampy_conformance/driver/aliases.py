@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 # A connectable, or a driver that has to be made ready first.
 ALIASES: dict[str, str | Shipped] = {
     "mem": "py:ampy_conformance.bindings.memory_driver:Driver",
+    "kafka": "py:ampy_conformance.bindings.kafka_driver:Driver",
     "nats": "py:ampy_conformance.bindings.nats_driver:Driver",
     "ampy-bus-python": python("ampy-bus-python"),
     "ampy-bus-go": go("ampy-bus-go", "nats"),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ampy_conformance import _cache
-from ampy_conformance._layout import PACKAGE, room
+from ampy_conformance._layout import PACKAGE, cache, room
 from ampy_conformance.driver.errors import DriverUnavailable
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Shipped:
     def target(self) -> Path:
         """The folder in the cache; its name changes with the sources."""
         folders = [_source(each) for each in self.sources]
-        return _cache.cache() / f"{self.name}-{_cache.fingerprint(folders, *self.also)}"
+        return cache(f"{self.name}-{_cache.fingerprint(folders, *self.also)}")
 
     @property
     def ready(self) -> bool:

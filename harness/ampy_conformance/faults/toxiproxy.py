@@ -23,12 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ampy_conformance import _cache, _process
+from ampy_conformance import _cache, _layout, _process
 from ampy_conformance._errors import HarnessError
 from ampy_conformance.broker.starter import start_long_lived
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ampy_conformance.broker import Approach
 
 MODULE = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0"
 VARIABLE = "AMPY_CONFORM_TOXIPROXY"
@@ -56,7 +58,7 @@ def executable() -> Path:
     if found:
         return Path(found)
     try:
-        return _cache.once(_cache.cache() / "toxiproxy-2.5.0", _build) / "server"
+        return _cache.once(_layout.cache("toxiproxy-2.5.0"), _build) / "server"
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToxiproxyMissing(f"toxiproxy could not be built with Go: {error}") from error
 
@@ -86,6 +88,7 @@ class Toxiproxy:
     def __init__(self) -> None:
         program = executable()
         self._numbers = itertools.count(1)
+        self._fixed: dict[int, str] = {}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -130,20 +133,25 @@ class Toxiproxy:
             raise ToxiproxyError(f"toxiproxy does not answer ({error})") from error
         return json.loads(text) if text.startswith(b"{") else None
 
-    def proxy(self, url: str) -> Proxy:
-        """Return a new proxy in front of a broker's URL."""
-        parts = urlsplit(url)
+    def proxy(self, approach: Approach) -> Proxy:
+        """Return a new proxy before a broker; one that listened on the same port before is over."""
+        parts = urlsplit(approach.url)
+        if approach.port in self._fixed:
+            self.call("DELETE", f"/proxies/{self._fixed.pop(approach.port)}")
         name = f"p{next(self._numbers)}"
         body = {
             "name": name,
-            "listen": "127.0.0.1:0",
+            "listen": f"127.0.0.1:{approach.port}",
             "upstream": f"{parts.hostname}:{parts.port}",
             "enabled": True,
         }
         port = int(self.call("POST", "/proxies", body)["listen"].rpartition(":")[2])
+        if approach.port:
+            self._fixed[port] = name
         user = parts.netloc.rpartition("@")[0]
         netloc = f"{user}@127.0.0.1:{port}" if user else f"127.0.0.1:{port}"
-        return Proxy(self, name, urlunsplit(parts._replace(netloc=netloc)), port)
+        url = urlunsplit(parts._replace(netloc=netloc))
+        return Proxy(self, name, url, port, approach.greeting)
 
     def stop(self) -> None:
         """End the server."""
@@ -158,6 +166,7 @@ class Proxy:
     name: str
     url: str = field(repr=False)
     port: int
+    greeting: bytes = b""
 
     def cut(self) -> None:
         """Close every connection and refuse new ones."""
@@ -195,6 +204,7 @@ class Proxy:
             socket.create_connection(("127.0.0.1", self.port), timeout=patience) as link,
         ):
             link.settimeout(patience)
+            link.sendall(self.greeting)
             if link.recv(1):
                 seconds = time.monotonic() - began
         yield seconds

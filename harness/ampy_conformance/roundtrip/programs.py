@@ -18,7 +18,7 @@ import google.protobuf
 
 from ampy_conformance import _cache
 from ampy_conformance._errors import HarnessError
-from ampy_conformance._layout import room
+from ampy_conformance._layout import cache, room
 from ampy_conformance.contract import payloads
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _built(
     contract: Contract,
     *also: str,
 ) -> Program:
-    target = _cache.cache() / f"roundtrip-{name}-{_cache.fingerprint([sources], *also)}"
+    target = cache(f"roundtrip-{name}-{_cache.fingerprint([sources], *also)}")
     try:
         folder = _cache.once(target, make)
     except OSError as error:

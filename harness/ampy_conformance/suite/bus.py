@@ -193,10 +193,13 @@ def _record(
 class Subscription:
     """A subscription of the binding; the harness is its handler."""
 
-    def __init__(self, bus: Bus, handle: str, group: str, handler: Handler) -> None:
+    def __init__(
+        self, bus: Bus, handle: str, group: str, handler: Handler, told_group: str
+    ) -> None:
         self._bus = bus
         self.handle = handle
         self.group = group
+        self.told_group = told_group
         self.handler = handler
         self.changed = threading.Condition()
         self.deliveries: list[Delivery] = []
@@ -398,8 +401,10 @@ class Bus:
         handles: Handles,
         *,
         clock_trusted: bool = False,
+        told_group: Callable[[str], str] = str,
     ) -> None:
         self.driver = driver
+        self._told_group = told_group
         self.clock_trusted = clock_trusted
         self.handle = handle
         self.history = history
@@ -432,9 +437,12 @@ class Bus:
         start: str = "earliest",
         credit: int = 256,
     ) -> Subscription:
-        """Join a consumer group; returns when the binding says that it is ready."""
+        """Join a consumer group; returns when the binding says that it is ready.
+
+        The binding is told the name that the group has in this lane.
+        """
         handle = self._handles.new("s")
-        subscription = Subscription(self, handle, group, handler)
+        subscription = Subscription(self, handle, group, handler, self._told_group(group))
         self.subscriptions[handle] = subscription
         self.driver.on_event(handle, subscription.on_event)
         answer = self.driver.request(
@@ -442,7 +450,7 @@ class Bus:
             bus=self.handle,
             subscription=handle,
             pattern=pattern,
-            group=group,
+            group=subscription.told_group,
             member=member,
             start=start,
             credit=credit,

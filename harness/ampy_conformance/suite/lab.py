@@ -68,6 +68,7 @@ class Lab(WireSide):
         self.history = session.recorder(case)
         self._buses: list[Bus] = []
         self._drivers: list[Driver] = []
+        self.closed = False
 
     # -- the binding --------------------------------------------------------------------
 
@@ -85,7 +86,14 @@ class Lab(WireSide):
         process = driver or self.session.pooled()
         handle = self.session.handles.new("b")
         trusted = self.session.clock.trusted
-        bus = Bus(process, handle, self.history, self.session.handles, clock_trusted=trusted)
+        bus = Bus(
+            process,
+            handle,
+            self.history,
+            self.session.handles,
+            clock_trusted=trusted,
+            told_group=self.lane.group,
+        )
         self._buses.append(bus)
         process.request(
             "open",
@@ -338,7 +346,10 @@ class Lab(WireSide):
             each.driver.check()
 
     def close(self) -> None:
-        """Close every bus and leave the lane; what fails here is no verdict."""
+        """Close every bus and leave the lane, once; what fails here is no verdict."""
+        if self.closed:
+            return
+        self.closed = True
         for bus in self._buses:
             if bus.driver.alive:
                 with contextlib.suppress(DriverRefused, DriverError):

@@ -43,7 +43,9 @@ TRANSCRIPT = 80
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer the options of a certification."""
     group = parser.getgroup("ampy-conform", "certification of an ampy-bus binding")
-    group.addoption("--driver", help="the binding under test: nats, mem, exec:..., py:..., tcp:...")
+    group.addoption(
+        "--driver", help="the binding under test: nats, kafka, mem, exec:..., py:..., tcp:..."
+    )
     group.addoption("--broker-url", help="use this broker instead of an embedded one")
     group.addoption("--dedicated-broker", action="store_true", help="that broker is for tests only")
     group.addoption("--seed", type=int, help="seed of all random choices (default: a new one)")
@@ -74,7 +76,7 @@ class Run:
         option = config.getoption
         if not option("--driver"):
             raise UsageError(
-                "say which binding to judge: --driver nats (or exec:..., py:..., tcp:...)"
+                "say which binding to judge: --driver nats (or kafka, exec:..., py:..., tcp:...)"
             )
         self.config = config
         spec = option("--spec")
@@ -108,6 +110,7 @@ class Run:
         self.tested: set[str] = set()
         self.deselected = False
         self.in_a_row = 0
+        self.shared: list[Lab] = []
         self.code = Exit.HARNESS
         self.started = time.monotonic()
 
@@ -307,6 +310,7 @@ class Run:
     def lab(self, request: pytest.FixtureRequest) -> Iterator[Lab]:
         """One test's workplace, isolated from every other."""
         assert self.session is not None
+        self._end_shared()
         lab = Lab(self.session, request.node.nodeid)
         request.node.stash[LAB] = lab
         yield lab
@@ -314,17 +318,23 @@ class Run:
 
     @pytest.fixture(scope="session")
     def shared_lab(self) -> Iterator[Any]:
-        """Return a function that makes labs which live as long as the run."""
+        """Return a function that makes labs for what many cases look at.
+
+        Such a lab is over when the next one begins: brokers without accounts have one lane at a time.
+        """
         assert self.session is not None
-        labs: list[Lab] = []
 
         def make() -> Lab:
             assert self.session is not None
-            labs.append(Lab(self.session, f"shared-{len(labs) + 1}"))
-            return labs[-1]
+            self._end_shared()
+            self.shared.append(Lab(self.session, f"shared-{len(self.shared) + 1}"))
+            return self.shared[-1]
 
         yield make
-        for each in labs:
+        self._end_shared()
+
+    def _end_shared(self) -> None:
+        for each in self.shared:
             each.close()
 
     @pytest.fixture(scope="session")

@@ -58,7 +58,7 @@ class Session:
             self.broker = brokers.provision(
                 self.hello.broker,
                 domains=tuple(contract.domains),
-                mapping=contract.nats,
+                contract=contract,
                 url=options.broker_url,
                 dedicated=options.dedicated_broker,
                 directory=self.directory,

@@ -38,8 +38,8 @@ TIME_SCALE = 0.5
 PATIENCE = 3.0
 HINTS = {
     drivers.DriverTimeout: "answer every request, and do not wait for one in the handling of another",
-    drivers.ProtocolViolation: "standard output carries one frame a line, as docs/driver-protocol.md "
-    "describes them; print everything else to standard error",
+    drivers.ProtocolViolation: "docs/driver-protocol.md describes the frames; one of them is a line of "
+    "standard output, and all that is none goes to standard error",
     drivers.DriverDied: "look at what it said last; it has to live until `stop`",
 }
 
@@ -139,6 +139,7 @@ class Smoke:
         # What a later version of the protocol adds is ignored by a driver of today.
         again = driver.request(
             "hello",
+            timeout_ms=3000,
             protocol=list(driver.frames.versions),
             suite="smoke",
             contract={"name": contract.name, "version": contract.version, "digest": "0"},
@@ -156,7 +157,7 @@ class Smoke:
             broker = brokers.provision(
                 hello.broker,
                 domains=tuple(self._contract.domains),
-                mapping=self._contract.nats,
+                contract=self._contract,
                 directory=Path(scratch),
                 lanes=1,
             )
@@ -176,7 +177,7 @@ class Smoke:
             self._now = "publish"
             self._publish(driver, wire, sample)
             self._now = "delivery"
-            self._deliver(driver, sample)
+            self._deliver(driver, sample, lane.group("smoke"))
             self._now = "close"
             self._ask(driver, "close", bus="b1")
             self._note("ok", "the bus is closed")
@@ -226,7 +227,7 @@ class Smoke:
             raise _Over
         self._note("ok", f"one record is on the broker, at position {found.position}")
 
-    def _deliver(self, driver: Driver, sample: Sample) -> None:
+    def _deliver(self, driver: Driver, sample: Sample, group: str) -> None:
         arrived = threading.Event()
         seen: list[Mapping[str, Any]] = []
 
@@ -242,7 +243,7 @@ class Smoke:
             bus="b1",
             subscription="s1",
             pattern="ampy.dev.bars.v1.>",
-            group="smoke",
+            group=group,
             member="member-1",
             start="earliest",
             credit=16,

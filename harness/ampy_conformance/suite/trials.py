@@ -113,7 +113,7 @@ class Trials:
             except (NotClaimed, NotRun) as error:
                 left_out[each.name] = str(error)
         try:
-            proxy = None if self._toxiproxy is None else self._toxiproxy.proxy(lab.lane.url)
+            proxy = None if self._toxiproxy is None else self._proxy(lab)
             rng = random.Random(f"{self._session.options.seed} campaign")
             campaign = Campaign(lab, rng, through=proxy)
 
@@ -139,7 +139,7 @@ class Trials:
         try:
             self._needs(lab, fault)
             if "network" in fault.needs:
-                proxy = self._server().proxy(lab.lane.url)
+                proxy = self._proxy(lab)
             rng = random.Random(f"{self._session.options.seed} {fault.name}")
             campaign = Campaign(lab, rng, through=proxy)
             fired = campaign.run(fault.strike)
@@ -161,6 +161,15 @@ class Trials:
             raise NotClaimed(f"the {broker.kind} broker has no network and keeps nothing")
         if "broker" in fault.needs and not broker.ours:
             raise NotRun(f"{fault.name}: the broker was given by URL; leave --broker-url out")
+
+    def _proxy(self, lab: Lab) -> Proxy:
+        approach = lab.lane.approach()
+        if approach is None:
+            raise NotRun(
+                f"network faults: a {lab.broker.kind} broker that was given by URL tells clients its "
+                "own address, past any proxy; leave --broker-url out"
+            )
+        return self._server().proxy(approach)
 
     def _server(self) -> Toxiproxy:
         if self._toxiproxy is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -326,10 +326,14 @@ class WireSide(Judging):
 
     def acknowledged(self, count: int) -> bool:
         """Wait until some group has acknowledged `count` records without a gap."""
-        return self.wire.wait_until(
-            lambda: any(each.ack_floor >= count for each in self.wire.consumers()),
-            self.patience(6.0),
-        )
+
+        def most() -> int:
+            settled: Counter[str] = Counter()
+            for each in self.wire.consumers():
+                settled[each.name] += each.settled
+            return max(settled.values(), default=0)
+
+        return self.wire.wait_until(lambda: most() >= count, self.patience(6.0))
 
     # -- broker faults ------------------------------------------------------------------
 
