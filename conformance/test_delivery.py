@@ -75,6 +75,48 @@ def test_a_worker_that_dies_before_its_verdict_loses_nothing(lab):
 
 
 @pytest.mark.clause("QOS-02")
+def test_what_a_leaving_member_had_not_settled_is_given_to_another(lab):
+    """A record without a verdict goes back to the group when its member leaves."""
+    bus = lab.bus()
+    control, sample = lab.series(2)
+    first = bus.subscribe("ampy.dev.bars.v1.>", handler=lab.hanging_on(sample))
+    lab.publish(bus, control)
+    lab.deliver_control(first, control)
+    lab.publish(bus, sample)
+    lab.covered(lab.delivered(first, sample), "the record was not delivered before it left")
+    first.leave()
+
+    second = bus.subscribe("ampy.dev.bars.v1.>", member="member-2")
+    sentinel = lab.sample()
+    lab.publish(bus, sentinel)
+    lab.deliver_control(second, sentinel)
+    lab.must(
+        "QOS-02",
+        lab.redelivered(second, sample),
+        "a record without a verdict was lost when its member left",
+    )
+
+
+@pytest.mark.clause("QOS-02")
+def test_a_failed_record_is_not_acknowledged_without_a_dead_letter(lab):
+    """While a record has neither taken effect nor become a dead letter, the broker keeps it."""
+    bus = lab.bus()
+    control, sample = lab.series(2)
+    subscription = bus.subscribe("ampy.dev.bars.v1.>", handler=lab.failing(sample))
+    lab.publish(bus, control)
+    lab.deliver_control(subscription, control)
+    lab.publish(bus, sample)
+
+    letter = lab.dead_letter(lab.about(sample))
+    lab.covered(subscription.of(sample.digest), "the record was not delivered")
+    lab.must(
+        "QOS-02",
+        letter or lab.unacknowledged(),
+        "a record whose handler failed was acknowledged without a dead letter",
+    )
+
+
+@pytest.mark.clause("QOS-02")
 def test_the_broker_hears_of_success_only_after_the_verdict(lab):
     """While the handler has given no verdict, the broker counts the record as unacknowledged."""
     bus = lab.bus()

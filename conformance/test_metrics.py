@@ -114,8 +114,11 @@ def quiet(shared_lab):
 
     def sizes(topic):
         out = [(len(each.payload), each.headers) for each in wire[topic]]
-        into = [(e.size, e.headers.items()) for e in subscription.deliveries if e.topic == topic]
-        return {len(out): weighed(out), len(out) + len(into): weighed(out + into)}
+        found = {len(out): weighed(out)}
+        for events in (starts, subscription.deliveries):
+            into = [(each.size, each.headers.items()) for each in events if each.topic == topic]
+            found[len(out) + len(into)] = weighed(out + into)
+        return found
 
     quiet = Quiet(
         produced={topic: len(each) for topic, each in sent.items()},

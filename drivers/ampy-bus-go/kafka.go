@@ -18,6 +18,8 @@ import (
 // How long a member that leaves may take to hand its partitions back.
 const leaving = 5 * time.Second
 
+const partitions = 3 // the default of the library's command line
+
 // kafkaDriver drives kafkabinding.
 type kafkaDriver struct {
 	link          *driverkit.Link
@@ -28,9 +30,11 @@ type kafkaDriver struct {
 }
 
 type kafkaBus struct {
-	bus    *kafkabinding.Bus
-	config kafkabinding.Config
-	tuning driverkit.Tuning
+	bus     *kafkabinding.Bus
+	config  kafkabinding.Config
+	tuning  driverkit.Tuning
+	mutex   sync.Mutex
+	ensured map[string]bool
 }
 
 type kafkaProducer struct {
@@ -55,9 +59,10 @@ func newKafka(link *driverkit.Link) driverkit.Driver {
 	}
 	return driverkit.Driver{
 		Identity: identity("kafka", "github.com/segmentio/kafka-go"),
-		// Nothing of the Kafka binding calls the library's metrics; there is no function for
-		// replays, backpressure, blobs or state.
-		Profiles:     []string{"core", "delivery", "kafka"},
+		// Subscribe takes one topic and no pattern, never calls a handler twice and keeps no
+		// seen-state, so delivery is not claimed; nothing of the binding calls the library's
+		// metrics, and there is no function for replays, backpressure, blobs or state.
+		Profiles:     []string{"core", "kafka"},
 		Open:         d.open,
 		OpenProducer: d.openProducer,
 		Publish:      d.publish,
@@ -84,7 +89,9 @@ func (d *kafkaDriver) open(request driverkit.Open) error {
 	}
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	d.buses[request.Bus] = &kafkaBus{kafkabinding.New(config), config, request.Tuning}
+	d.buses[request.Bus] = &kafkaBus{
+		bus: kafkabinding.New(config), config: config, tuning: request.Tuning, ensured: map[string]bool{},
+	}
 	return nil
 }
 
@@ -141,6 +148,9 @@ func (p *kafkaProducer) publish(record driverkit.Record) driverkit.PublishResult
 	}
 	ctx, cancel := context.WithTimeout(traced(context.Background(), record), timeout)
 	defer cancel()
+	if err := p.on.ensure(ctx, envelope.Topic); err != nil {
+		return notDone(refusedByKafka(err))
+	}
 	called, _ := driverkit.Nanoseconds()
 	err = p.on.bus.PublishEnvelope(ctx, envelope, record.Headers)
 	returned, _ := driverkit.Nanoseconds()
@@ -153,6 +163,19 @@ func (p *kafkaProducer) publish(record driverkit.Record) driverkit.PublishResult
 		CalledNS:   &called,
 		ReturnedNS: &returned,
 	}
+}
+
+// ensure makes the topic before the first record, as the library's own programs do; the binding
+// does not do it by itself.
+func (b *kafkaBus) ensure(ctx context.Context, topic string) error {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	if b.ensured[topic] {
+		return nil
+	}
+	err := b.bus.EnsureTopic(ctx, topic, partitions)
+	b.ensured[topic] = err == nil
+	return err
 }
 
 func (d *kafkaDriver) subscribe(request driverkit.Subscribe) (driverkit.Subscribed, error) {

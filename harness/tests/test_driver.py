@@ -43,7 +43,10 @@ def frozen() -> Iterator[driver.Driver]:
 @pytest.mark.parametrize(
     ("connectable", "says"),
     [
-        ("pigeon", "there is no driver 'pigeon': use mem, nats, exec:COMMAND"),
+        (
+            "pigeon",
+            "there is no driver 'pigeon': use mem, kafka, nats, ampy-bus-python, ampy-bus-go, ampy-bus-go-kafka, exec:COMMAND",
+        ),
         ("", "there is no driver ''"),
         ("exec:", "there is no driver 'exec:'"),
         ("exec:'unclosed", r"no readable command line \(no closing quotation\): check its quotes"),

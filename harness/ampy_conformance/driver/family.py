@@ -53,15 +53,22 @@ def companions(pid: int) -> list[str]:
 
 def end(relatives: list[Relative]) -> list[str]:
     """Kill those of these processes that still live after a moment, and return them."""
+    alive = _after_a_moment(relatives)
+    for each in alive:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(each.pid, signal.SIGKILL)
+    _after_a_moment(alive)
+    return [str(each) for each in alive]
+
+
+def _after_a_moment(relatives: list[Relative]) -> list[Relative]:
+    """Wait for these processes to be gone, and return those that are not."""
     deadline = time.monotonic() + GRACE
     alive = _alive(relatives)
     while alive and time.monotonic() < deadline:
         time.sleep(0.02)
         alive = _alive(relatives)
-    for each in alive:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(each.pid, signal.SIGKILL)
-    return [str(each) for each in alive]
+    return alive
 
 
 def _alive(relatives: list[Relative]) -> list[Relative]:

@@ -432,6 +432,42 @@ def polite():
             sys.exit(0)
 
 
+def answer_politely(request):
+    """Answer what can be answered; the rest is not written yet."""
+    op = request["op"]
+    if op == "clock":
+        answer(request, t_ns=time.monotonic_ns())
+    elif op == "hello":
+        identity = {"name": "hostile", "version": "1", "language": "python", "broker": "memory"}
+        claims = {"profiles": ["core"], "capabilities": [], "clock": "monotonic"}
+        answer(request, protocol=1, identity=identity, nonce=request["nonce"], **claims)
+    elif op == "stop":
+        answer(request)
+    else:
+        error = {"code": "unsupported", "message": f"no {op}"}
+        send({"re": request["id"], "ok": False, "error": error})
+
+
+def forgets_a_child():
+    """Do all that is asked, and leave a child behind at the end."""
+    detached = sys.argv[2:] == ["detached"]
+    command = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    child = subprocess.Popen(command, start_new_session=detached, **quiet)
+    print(child.pid, file=sys.stderr, flush=True)
+    while True:
+        request = read()
+        answer_politely(request)
+        if request["op"] == "stop":
+            os._exit(0)
+
+
+def hangs_later():
+    """Answer until the first question after the handshake, then fall silent."""
+    answer_politely(read())
+    idle()
+
+
 # -- clocks -----------------------------------------------------------------------------------
 
 

@@ -1,0 +1,118 @@
+"""Bindings that are right in their own way are not accused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ampy_conformance.report import lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+LATE = """
+    import dataclasses
+    from ampy_conformance.bindings.nats_driver import Driver as Reference
+
+    class Driver(Reference):
+        "Its broker hands a dead member's records out again after ten seconds, whatever it is told."
+        async def open(self, frame):
+            await super().open({**frame, "tuning": {**frame["tuning"], "redelivery_ms": 10000}})
+"""
+SILENT = """
+    from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+    class Driver(Reference):
+        "It cannot tell what became of a verdict, and keeps no header that it does not know."
+        async def settle(self, frame):
+            answer = await super().settle(frame)
+            return {"results": [{"delivery": e["delivery"], "ack": "info"} for e in answer["results"]]}
+
+        def emit(self, event, **fields):
+            if "headers" in fields:
+                fields["headers"].pop("x_risk_band", None)
+            super().emit(event, **fields)
+"""
+PICKY = """
+    from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+    class Driver(Reference):
+        "It has no partition key for one domain, and says so."
+        async def _publish(self, bus, builder, record):
+            if ".universe." in record["topic"]:
+                return {"outcome": "fail", "code": "unsupported"}
+            return await super()._publish(bus, builder, record)
+"""
+COUNTS = """
+    from ampy_conformance.bindings.memory_driver import Driver as Reference
+    from ampy_conformance.bindings.meter import Meter
+
+    class Counts(Meter):
+        "A record is consumed when a handler is given it, and its size counts on both sides."
+        def consumed(self, topic, consumer):
+            pass
+
+        def taken(self, topic, consumer, size):
+            self._consumed.labels(topic, consumer).inc()
+            self._bytes.labels(topic).observe(size)
+
+    class Driver(Reference):
+        meter = Counts
+        def emit(self, event, **fields):
+            if event == "deliver" and fields["attempt"] == 1:
+                group = self.subscriptions[fields["subscription"]].group
+                size = len(fields["payload"]) * 3 // 4
+                self.counters.taken(fields["topic"], group, size)
+            super().emit(event, **fields)
+"""
+
+
+def outcomes(tmp_path: Path, body: str, *clauses: str) -> dict[str, str]:
+    """Certify a driver with this source, and return what became of these clauses."""
+    (tmp_path / "fair.py").write_text(textwrap.dedent(body), "utf-8")
+    path = tmp_path / "report.jsonl"
+    selected = [word for each in clauses for word in ("--clause", each)]
+    line = [sys.executable, "-m", "ampy_conformance", "certify", "py:fair:Driver", "--seed", "3"]
+    done = subprocess.run(
+        [*line, "--report", str(path), *selected],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    report = lines.read(path)
+    assert report.end["exit"] in (0, 1, 6), done.stdout + done.stderr
+    return {each: report.clauses[each]["outcome"] for each in clauses}
+
+
+def test_a_late_redelivery_is_no_loss(tmp_path: Path) -> None:
+    assert outcomes(tmp_path, LATE, "QOS-02") == {"QOS-02": "pass"}
+
+
+def test_what_a_binding_cannot_tell_the_broker_does(tmp_path: Path) -> None:
+    wanted = ("IDM-02", "IDM-03", "QOS-04", "HDR-25")
+    assert outcomes(tmp_path, SILENT, *wanted) == dict.fromkeys(wanted, "pass")
+
+
+def test_a_domain_that_is_refused_leaves_the_others_to_be_judged(tmp_path: Path) -> None:
+    found = outcomes(tmp_path, PICKY, "HDR-01", "HDR-08", "KEY-bars", "KEY-universe", "TOP-03")
+    assert found == {
+        "HDR-01": "pass",
+        "HDR-08": "pass",
+        "KEY-bars": "pass",
+        "KEY-universe": "inconclusive",
+        "TOP-03": "fail",
+    }
+
+
+def test_metrics_that_count_at_another_moment(tmp_path: Path) -> None:
+    wanted = ("OBS-02", "OBS-04")
+    assert outcomes(tmp_path, COUNTS, *wanted) == dict.fromkeys(wanted, "pass")
