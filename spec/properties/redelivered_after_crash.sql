@@ -27,4 +27,8 @@ LEFT JOIN ends AS e
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
 JOIN due AS r
   ON r.scope = d.scope AND r.grp = d.grp AND r.body_hash = d.body_hash AND NOT r.settled
+ AND NOT r.fresh
 WHERE e.seq IS NULL
+  AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS o
+    WHERE o.scope = d.scope AND o.grp = d.grp AND o.body_hash = d.body_hash AND o.seq > k.seq)
