@@ -166,6 +166,8 @@ class History:
         if not self.from_the_start:
             return found
         for each in self.effects:
+            if each.replay is not None:  # it may be ahead of the group
+                continue
             copies = [
                 s for s in self.stored
                 if s.body_hash == each.body_hash and s.topic == each.topic
@@ -331,7 +333,7 @@ def recovered(h: History) -> Statement:
         later = [p for p in h.publishes if p.seq > fault.seq]
         if fault.fault == "healed" and h.waited and later:
             chances.append(fault)
-            handled = {each.body_hash for each in h.effects}
+            handled = {each.body_hash for each in h.effects} | h.buried
             if not any(p.outcome == "ok" and p.body_hash in handled for p in later):
                 broken.append(fault)
     return chances, broken
@@ -443,7 +445,10 @@ def stuck(h: History) -> Statement:
     """A delivery that failed is followed by another, or its record is settled otherwise."""
     if not (h.audited and h.waited):
         return [], []
-    failed = [d for d in h.deliveries if h.end_of(d) is not None and not h.succeeded(d)]
+    failed = [
+        d for d in h.deliveries
+        if d.replay is None and h.end_of(d) is not None and not h.succeeded(d)
+    ]  # fmt: skip
     return failed, [
         d for d in failed
         if not any(o.group == d.group and o.body_hash == d.body_hash and o.seq > d.seq
@@ -463,7 +468,7 @@ def redelivered_after_crash(h: History) -> Statement:
         if kill.fault != "killed":
             continue
         for d in h.deliveries:
-            if d.actor is None or d.actor != kill.actor or d.seq >= kill.seq:
+            if d.actor is None or d.actor != kill.actor or d.seq >= kill.seq or d.replay:
                 continue
             end = h.end_of(d)
             unsure = any(
@@ -491,7 +496,7 @@ def redelivered_after_crash(h: History) -> Statement:
 @statement
 def ack_without_effect(h: History) -> Statement:
     """The broker counts nothing as acknowledged that a group is not through with."""
-    if not h.audited:
+    if not h.audited or h.raw_lost:
         return [], []
     counted = [
         r for r in h.due if r.place is not None and r.place <= h.floor(r.group, r.stream)
@@ -503,7 +508,9 @@ def ack_without_effect(h: History) -> Statement:
 def checkpoint_ahead(h: History) -> Statement:
     """A record takes effect before the broker counts it as acknowledged."""
     counts = [each for each in h.of("checkpoint") if place(each.position)]
-    broken = []
+    broken: list[Event] = []
+    if h.raw_lost:  # its places were given away again
+        return [], []
     for r in h.due:
         mine = [e for e in h.by_group.get(r.group, ()) if e.body_hash == r.body_hash]
         if r.place is None or not mine or r.body_hash in h.buried:
@@ -761,7 +768,7 @@ def dlq_missing(h: History) -> Statement:
     ]  # fmt: skip
     tries = defaultdict(list)
     for d in h.deliveries:
-        if not is_dead(d):
+        if not is_dead(d) and d.replay is None:
             tries[d.group, d.body_hash].append(d)
     for (group, body), given in tries.items():
         settled = any(e.body_hash == body for e in h.by_group.get(group, ())) or any(

@@ -27,6 +27,6 @@ ANTI JOIN (
   JOIN done AS o ON o.scope = s.scope AND o.stream = s.stream AND o.position = s.position) AS o
   ON o.scope = d.scope AND o.grp = d.grp AND o.body_hash = d.body_hash
 ANTI JOIN graves AS g ON g.scope = d.scope AND g.body_hash = d.body_hash
-WHERE d.topic NOT LIKE 'ampy.%.dlq.%'
+WHERE d.replay IS NULL AND d.topic NOT LIKE 'ampy.%.dlq.%'
 GROUP BY d.scope, d.grp, d.body_hash, a.max_attempts, a.horizon_ns
 HAVING count(*) >= a.max_attempts AND max(d.t_ns) <= a.horizon_ns

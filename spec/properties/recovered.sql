@@ -16,4 +16,6 @@ WHERE h.kind = 'fault' AND h.fault = 'healed'
   AND NOT EXISTS (
     SELECT 1 FROM publishes AS p
     WHERE p.scope = h.scope AND p.outcome = 'ok' AND p.seq > h.seq
-      AND EXISTS (SELECT 1 FROM effects AS e WHERE e.scope = p.scope AND e.body_hash = p.body_hash))
+      AND EXISTS (
+        SELECT 1 FROM (SELECT scope, body_hash FROM effects UNION SELECT scope, body_hash FROM graves) AS e
+        WHERE e.scope = p.scope AND e.body_hash = p.body_hash))

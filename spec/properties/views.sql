@@ -106,6 +106,8 @@ JOIN (
   SELECT scope, stream, topic, key, body_hash, min(place) AS place FROM stored GROUP BY ALL) AS s
   ON s.scope = e.scope AND s.body_hash = e.body_hash AND s.topic = e.topic
 JOIN scopes AS c ON c.scope = e.scope AND NOT c.late_start
+-- A replay may be ahead of the group.
+WHERE e.replay IS NULL
 GROUP BY e.scope, e.grp, s.stream, s.topic, s.key;
 
 -- Stored records of a lane, each with its group: whether it is through with it, and whether there
