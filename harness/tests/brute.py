@@ -334,6 +334,9 @@ def recovered(h: History) -> Statement:
         if fault.fault == "healed" and h.waited and later:
             chances.append(fault)
             handled = {each.body_hash for each in h.effects} | h.buried
+            handled |= {
+                s.body_hash for s in h.stored if any(h.through(group, s) for group in h.groups)
+            }
             if not any(p.outcome == "ok" and p.body_hash in handled for p in later):
                 broken.append(fault)
     return chances, broken

@@ -54,6 +54,7 @@ class Call:
     record: Record
     delivery: str
     attempt: int
+    replay: str | None = None
 
 
 @dataclass
@@ -185,7 +186,7 @@ class Sim:
                 break
             if how == "hands" and self.chance(0.1):
                 return False
-            self.rng.choice((self.begin, self.finish, self.finish, self.answer))()
+            self.rng.choice((self.begin, self.finish, self.finish, self.answer, self.answer))()
         for group in self.groups:
             group.replays.clear()
         if how == "backlog" or self.chance(0.5) or self.bugs:
@@ -392,7 +393,7 @@ class Sim:
         replay: str | None = None, started: int | None = None,
     ) -> Call:  # fmt: skip
         """Call the handler."""
-        call = Call(record, self.new("c"), attempt)
+        call = Call(record, self.new("c"), attempt, replay)
         member.calls.append(call)
         if self.bug("numbers attempts anew"):
             attempt = 1
@@ -429,7 +430,8 @@ class Sim:
             self.add("settled", group=group.name, **where, detail={"recorded": True})
             group.seen |= record.marks()
             group.done.add(record.place)
-            group.handled.append(record)
+            if not call.replay:
+                group.handled.append(record)
             if self.bug("buries what it handled", 0.3):
                 self.graves.append(record)
         elif how == "settle":
@@ -516,7 +518,8 @@ class Sim:
         for queue in group.lanes.values():
             for record in queue:
                 tries = group.attempts.get(record.place, 0)
-                if tries == 0 and not record.corrupt and self.chance(0.3):
+                known = record.corrupt or record.marks() & group.seen
+                if tries == 0 and not known and self.chance(0.3):
                     group.attempts[record.place] = 1
                     member.buffered.append(Call(record, "", 1))
         group.replays = [each for each in group.replays if each[1] is not member]
@@ -580,14 +583,16 @@ class Sim:
             if self.chance(0.3):
                 group.done -= set(range(max(group.done, default=0), len(self.log) + 1))
         tail = self.log[-1:]
-        raw = [r.get("body_hash") for r in self.rows if r["kind"] == "inject"]
-        if tail and [each.body for each in self.log].count(tail[0].body) == 1 and (
-            tail[0].body in raw
-        ):
-            self.lose(self.rng.randint(1, 2))
+        raw = [r["body_hash"] for r in self.rows if r["kind"] == "inject"]
+        used = [r.body for g in self.groups for r in self._open(g)]
+        used += [each.body for each in (*self.graves, *self.log[:-1])]
+        if tail and tail[0].body in raw and tail[0].body not in used and not tail[0].corrupt:
+            self.lose()
 
-    def lose(self, count: int) -> None:
+    def lose(self) -> None:
         """Let the broker lose the end of its log, a raw record among it."""
+        used = {r.place for g in self.groups for r in self._open(g)}
+        count = 2 if len(self.log) > 1 and self.log[-2].place not in used else 1
         gone = self.log[-count:]
         del self.log[-count:]
         for group in self.groups:
