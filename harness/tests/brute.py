@@ -37,6 +37,8 @@ class History:
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self.events = []
+        self._of: dict[tuple[str, ...], list[Event]] = {}
+        self._bodies: dict[tuple[str, ...], set[str]] = {}
         for each in rows:
             event = Event({**each, **each.get("detail", {})})
             if event.message_id is not None:
@@ -64,11 +66,15 @@ class History:
 
     def of(self, *kinds: str) -> list[Event]:
         """Return the events of these kinds, in order."""
-        return [each for each in self.events if each.kind in kinds]
+        if kinds not in self._of:
+            self._of[kinds] = [each for each in self.events if each["kind"] in kinds]
+        return self._of[kinds]
 
     def bodies(self, *kinds: str) -> set[str]:
         """Return the bodies of all events of these kinds."""
-        return {each.body_hash for each in self.of(*kinds)}
+        if kinds not in self._bodies:
+            self._bodies[kinds] = {each.body_hash for each in self.of(*kinds)}
+        return self._bodies[kinds]
 
     @functools.cached_property
     def publishes(self) -> list[Event]:
@@ -125,8 +131,11 @@ class History:
         return self.first_end.get((delivery.subscription, delivery.delivery))
 
     def succeeded(self, delivery: Event) -> bool:
-        mark = (delivery.subscription, delivery.delivery)
-        return any((each.subscription, each.delivery) == mark for each in self.of("effect"))
+        return (delivery.subscription, delivery.delivery) in self._succeeded
+
+    @functools.cached_property
+    def _succeeded(self) -> set[Any]:
+        return {(each.subscription, each.delivery) for each in self.of("effect")}
 
     @functools.cached_property
     def stored(self) -> list[Event]:

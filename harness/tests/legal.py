@@ -18,15 +18,27 @@ MS = 1_000_000
 SECOND = 1000 * MS
 Row = dict[str, Any]
 
-# What a binding may do wrong; each is one way to break some property.
-BUGS = (
-    "forgets what it has handled", "handles a key in any order", "drops what fails",
-    "counts what it has not handled", "ignores the credit", "buries what it handled",
-    "passes broken records", "forgets what a killed member had", "begins behind a gap",
-    "goes on after a freeze", "promises too early", "is dead after a fault", "replays too much",
-    "replays with holes", "tries under new ids", "tries for ever", "leaves headers out",
-    "changes payloads", "numbers attempts anew", "buries nothing", "loses what it got under load",
-)  # fmt: skip
+# What a binding may do wrong, each with what a history must be full of for it to show (see MOODS).
+BUGS: dict[str, tuple[str, ...]] = {
+    "forgets what it has handled": ("keys", "replays", "freezes"),
+    "handles a key in any order": ("load",), "drops what fails": ("load",),
+    "counts what it has not handled": ("load",), "ignores the credit": ("load",),
+    "buries what it handled": ("anything",), "passes broken records": ("load",),
+    "forgets what a killed member had": ("kills",), "begins behind a gap": ("kills",),
+    "goes on after a freeze": ("freezes",), "promises too early": ("load", "faults"),
+    "is dead after a fault": ("faults",), "replays too much": ("replays",),
+    "replays with holes": ("replays",), "tries under new ids": ("load",),
+    "tries for ever": ("anything",), "leaves headers out": ("anything",),
+    "changes payloads": ("anything",), "numbers attempts anew": ("anything",),
+    "buries nothing": ("anything",), "loses what it got under load": ("faults",),
+    "refuses what it stored": ("load",),
+}  # fmt: skip
+# What a history is full of; acts of the simulation that are four times as frequent as else.
+MOODS: dict[str, tuple[str, ...]] = {
+    "anything": (), "replays": ("request", "answer", "publish"), "freezes": ("freeze", "thaw"),
+    "kills": ("kill",), "faults": ("stall", "break_broker", "late", "publish"),
+    "load": ("publish", "begin"), "keys": ("publish", "begin"),
+}  # fmt: skip
 
 
 @dataclass
@@ -87,8 +99,11 @@ class Group:
 class Sim:
     """One scope's binding, broker and harness."""
 
-    def __init__(self, rng: random.Random, scope: str, bugs: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, rng: random.Random, scope: str, bugs: tuple[str, ...] = (), mood: str | None = None
+    ) -> None:
         self.rng = rng
+        self.mood = mood or rng.choice(tuple(MOODS))
         self.scope = scope
         self.bugs = bugs
         self.rows: list[Row] = []
@@ -138,15 +153,18 @@ class Sim:
         self.add("mark", actor="d0", detail={"max_attempts": MAX_ATTEMPTS, "backoff_base_ms": 40})
         for number in range(rng.choice((1, 1, 2))):
             self.group(f"g{number}", "earliest")
-        if self.chance(0.08):
-            self.group("late", "latest")
         acts = {
             self.publish: 4, self.inject: 1, self.begin: 12, self.finish: 10, self.kill: 0.8,
             self.join_another: 0.4, self.freeze: 0.5, self.thaw: 0.6, self.stall: 0.4,
             self.break_broker: 0.35, self.checkpoint: 2, self.request: 1.2, self.answer: 5,
             self.redrive: 0.3, self.signal: 0.2, self.late: 0.8, self.duplicate: 0.4,
         }  # fmt: skip
-        for _ in range(rng.randint(5, 45)):
+        for act in MOODS[self.mood]:
+            acts[getattr(self, act)] = acts[getattr(self, act)] * 4
+        late = rng.randint(5, 20) if self.chance(0.6 if self.mood == "replays" else 0.03) else 0
+        for step in range(rng.randint(5, 45)):
+            if step + 1 == late:
+                self.group("late", "latest")
             rng.choices(list(acts), list(acts.values()))[0]()
         self.heal()
         self.settle()
@@ -181,9 +199,10 @@ class Sim:
                     tail = queue[first:] if first is not None else []
                     if not any(r.place in started for r in tail):
                         group.lanes[lane] = [r for r in queue if r.place in started]
-        for _ in range(1000):
-            if not any(any(g.lanes.values()) or any(m.calls for m in g.members) for g in self.groups):
-                break
+        rounds = 0
+        while any(any(g.lanes.values()) or any(m.calls for m in g.members) for g in self.groups):
+            rounds += 1
+            assert rounds < 20_000, "the simulation does not come to an end"
             if how == "hands" and self.chance(0.1):
                 return False
             self.rng.choice((self.begin, self.finish, self.finish, self.answer, self.answer))()
@@ -225,13 +244,13 @@ class Sim:
         rng = self.rng
         topic = rng.choice(("ampy.dev.orders.v1.requests", "ampy.dev.bars.v1.X"))
         topic, key = lane or (topic, rng.choice(("k1", "k2")))
-        producer = rng.choice(("p1", "p2"))
-        number = self.numbers[producer, key] = self.numbers.get((producer, key), -1) + 1
-        uid = f"{producer}/{key}/{number}"
-        dedupe = f"d{rng.randint(1, 3)}" if self.chance(0.25) else None
+        dedupe = f"d{rng.randint(1, 3)}" if self.chance(0.7 if self.mood == "keys" else 0.2) else None
         facts = {"topic": topic, "key": key, "body_hash": self.new("b"), "dedupe_key": dedupe}
         if self.again and lane is None and self.chance(0.5):
             facts = self.again.pop()
+        topic, key, producer = facts["topic"], facts["key"], rng.choice(("p1", "p2"))
+        number = self.numbers[producer, key] = self.numbers.get((producer, key), -1) + 1
+        uid = f"{producer}/{key}/{number}"
         self.add("invoke", uid=uid, producer=producer, pseq=number, **facts)
         ids = [self.new("ID-")]
         outcome = rng.choices(("ok", "info", "fail"), (8, 1.5, 1))[0]
@@ -250,9 +269,11 @@ class Sim:
             or (self.stalled and self.bug("loses what it got under load"))
         ):
             kept = 0
+        if outcome == "fail" and self.bug("refuses what it stored"):
+            kept = 1
         for attempt in range(max(tries, kept)):
             self.wire.append(
-                {"topic": topic if lane else facts["topic"], "body_hash": facts["body_hash"],
+                {"topic": topic, "body_hash": facts["body_hash"],
                  "message_id": ids[min(attempt, len(ids) - 1)],
                  "detail": {"at_ns": self.now + attempt * 50 * MS}}
             )  # fmt: skip
@@ -349,7 +370,8 @@ class Sim:
         return member
 
     def pick(self) -> Group:
-        return self.rng.choice(self.groups)
+        """Choose a group; one that missed something is more often asked to catch up."""
+        return self.groups[-1] if self.chance(0.3) else self.rng.choice(self.groups)
 
     def begin(self) -> None:
         """Begin with the next record of some lane that nobody works on."""
@@ -451,6 +473,7 @@ class Sim:
             return
         member = self.rng.choice(working)
         call = self.rng.choice(member.calls)
+        new = not call.record.marks() & group.seen
         how = self.rng.choices(("effect", "settle", "abandoned"), (7, 2, 1))[0]
         self.ended(group, member, call, how)
         if how != "effect":
@@ -462,7 +485,7 @@ class Sim:
         # Another member looked at the same moment, before it could hear of this one's end.
         others = [m for m in group.members if m is not member and not m.frozen and not m.calls]
         tries = group.attempts.get(call.record.place, 0)
-        if others and tries < MAX_ATTEMPTS and self.chance(0.15):
+        if new and others and tries < MAX_ATTEMPTS and self.chance(0.15):
             group.attempts[call.record.place] = tries + 1
             heard = self.rows[-1]["t_ns"]
             began = heard + self.rng.randint(-50, 250) * MS
@@ -723,8 +746,9 @@ def wellformed(rows: list[Row]) -> bool:
 def spoiled(seed: int) -> list[Row]:
     """Return the history of a binding with bugs, and with a few events dropped, doubled or altered."""
     rng = random.Random(seed)
-    bugs = tuple(rng.sample(BUGS, rng.choice((0, 1, 1, 2, 3))))
-    rows = Sim(rng, f"s{seed}", bugs).run()
+    bugs = tuple(rng.sample(list(BUGS), rng.choice((0, 1, 1, 2, 3))))
+    mood = rng.choice(BUGS[bugs[0]]) if bugs else None
+    rows = Sim(rng, f"s{seed}", bugs, mood).run()
     for _ in range(rng.choice((0, 0, 1, 2, 3))):
         changed = _changed(rng, rows)
         if wellformed(changed):
