@@ -602,7 +602,7 @@ class Sim:
         for group in self.groups:
             for place in list(group.attempts):
                 if self.chance(0.2):
-                    group.attempts[place] -= 1
+                    group.attempts[place] = max(0, group.attempts[place] - 1)
             if self.chance(0.3):
                 group.done -= set(range(max(group.done, default=0), len(self.log) + 1))
         tail = self.log[-1:]
@@ -750,16 +750,16 @@ def spoiled(seed: int) -> list[Row]:
     mood = rng.choice(BUGS[bugs[0]]) if bugs else None
     rows = Sim(rng, f"s{seed}", bugs, mood).run()
     for _ in range(rng.choice((0, 0, 1, 2, 3))):
-        changed = _changed(rng, rows)
-        if wellformed(changed):
-            rows = changed
+        other = changed(rng, rows)
+        if wellformed(other):
+            rows = other
     times = sorted(each["t_ns"] for each in rows)
     return [
         {**each, "seq": seq, "t_ns": at} for seq, (each, at) in enumerate(zip(rows, times, strict=True))
     ]
 
 
-def _changed(rng: random.Random, before: list[Row]) -> list[Row]:
+def changed(rng: random.Random, before: list[Row]) -> list[Row]:
     rows = [dict(each) for each in before]
     place = rng.randrange(len(rows))
     change = rng.choice(("drop", "double", "move", "alter", "lack", "answer"))
