@@ -649,6 +649,7 @@ def zombie_effect(h: History) -> Statement:
     for s in h.stored:
         if s.place is not None:
             first[s.body_hash] = min(first.get(s.body_hash, s.place), s.place)
+    copies = Counter(s.body_hash for s in h.stored)
     chances, broken = [], []
     for who, paused, resumed in h.pauses:
         groups = {d.group for d in h.deliveries if d.subscription == who and d.seq < paused.seq}
@@ -665,7 +666,7 @@ def zombie_effect(h: History) -> Statement:
                     and (o.topic, o.key) == (z.topic, z.key)
                     and o.confirmed is not None and o.confirmed < z.seq
                     and o.body_hash in first and z.body_hash in first
-                    and first[o.body_hash] > first[z.body_hash]
+                    and first[o.body_hash] > first[z.body_hash] and copies[z.body_hash] == 1
                 )  # fmt: skip
                 known = any(
                     d.group == z.group and d.body_hash == z.body_hash and d.seq < o.seq

@@ -721,6 +721,9 @@ def wellformed(rows: list[Row]) -> bool:
     asked: set[str] = set()
     said: set[str] = set()
     calls: dict[Any, int] = {}
+    places = [each.get("position", n) for n, each in enumerate(rows) if each["kind"] == "audit"]
+    if len(places) != len(set(places)):
+        return False
     for each in rows:
         kind, mark = each["kind"], (each.get("subscription"), each.get("delivery"))
         if kind == "invoke":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -16,7 +17,7 @@ def planted(seed: int, pairs: list[tuple[str, str, list[Row], list[Row]]], legal
     rng = random.Random(seed)
     # The property's turn comes with the seed, so that all have their share.
     name, _, *both = pairs[seed % len(pairs)]
-    rows = _timed(rng.choice(both))
+    rows = timed(rng.choice(both))
     if name.startswith("producer_"):
         return _scoped(rows, f"p{seed}")
     for _ in range(rng.choice((0, 0, 1, 2, 3))):
@@ -26,12 +27,16 @@ def planted(seed: int, pairs: list[tuple[str, str, list[Row], list[Row]]], legal
     if rng.random() < 0.2:
         pace = rng.choice((0.001, 0.1, 3.0))
         rows = [{**each, "t_ns": int(each["t_ns"] * pace)} for each in rows]
-    times = sorted(each["t_ns"] for each in rows)
-    return _scoped([{**each, "t_ns": at} for each, at in zip(rows, times, strict=True)], f"p{seed}")
+    return _scoped(timed(rows), f"p{seed}")
 
 
-def _timed(rows: list[Row]) -> list[Row]:
-    return [{"t_ns": number * 1_000_000, **each} for number, each in enumerate(rows)]
+def timed(rows: list[Row]) -> list[Row]:
+    """Return the events with times that never go back; where one names none, with the last one."""
+    times = itertools.accumulate((each.get("t_ns", 0) for each in rows), max)
+    return [
+        {**each, "t_ns": at + number}
+        for number, (each, at) in enumerate(zip(rows, times, strict=True))
+    ]
 
 
 def _scoped(rows: list[Row], scope: str) -> list[Row]:
@@ -41,7 +46,7 @@ def _scoped(rows: list[Row], scope: str) -> list[Row]:
 def pauses(seed: int, *, lawful: bool = False) -> list[Row]:
     """Return refused publishes of about thirty producers with the pauses between their attempts."""
     rng = random.Random(seed)
-    factor = 2.0 if lawful else rng.choice((0.8, 1.0, 1.2, 1.3, 1.5, 2.0))
+    factor = 2.0 if lawful else rng.choice((0.8, 1.0, 1.2, 1.25, 1.5, 2.0))
     jitter = rng.choice((0.25, 0.5, "full") if lawful else (0.0, 0.01, 0.03, 0.05, 0.25, "full"))
     base = rng.choice((0.2, 0.4))
     tries = rng.randint(4, 5) if lawful else rng.randint(1, 5)
@@ -67,7 +72,7 @@ def pauses(seed: int, *, lawful: bool = False) -> list[Row]:
             at += pause * (
                 rng.random() if jitter == "full" else 1 + jitter * (2 * rng.random() - 1)
             )
-    return _scoped(_timed(rows), f"w{seed}")
+    return _scoped(timed(rows), f"w{seed}")
 
 
 # -- soups --------------------------------------------------------------------------------
@@ -147,6 +152,7 @@ def _soup(
     ]  # fmt: skip
     calls: list[Row] = []
     numbers: dict[Any, int] = {}
+    taken: set[str] = set()
     for each in events:
         kind = each["kind"]
         facts = {name: fact for name, fact in each.items() if fact is not None}
@@ -172,7 +178,8 @@ def _soup(
                     rows.append({"kind": "settled", **where, "detail": {"recorded": True}})
         elif kind == "fault" and facts["detail"]["fault"] == "killed":
             rows.append({"kind": kind, "actor": facts["subscription"], "detail": facts["detail"]})
-        else:
+        elif kind != "audit" or facts["position"] not in taken:
+            taken |= {facts["position"]} if kind == "audit" else set()
             rows.append(facts)
     if drained is not None:
         rows.append({"kind": "mark", "detail": {"drained": drained}})
