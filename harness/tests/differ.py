@@ -56,7 +56,8 @@ def by_scope(coverage: str) -> str:
 
 def judged(path: Path, histories: list[list[Row]]) -> dict[str, tuple[set[str], set[str]]]:
     """Return per property the scopes that have a chance, and those that are violated."""
-    connection = properties.open_history(CONTRACT, write(path, sum(histories, [])))
+    rows = [row for each in histories for row in each]
+    connection = properties.open_history(CONTRACT, write(path, rows))
     found = {}
     for each in PROPERTIES:
         covered = connection.execute(by_scope(each.coverage)).fetchall()

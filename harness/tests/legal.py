@@ -244,7 +244,9 @@ class Sim:
         rng = self.rng
         topic = rng.choice(("ampy.dev.orders.v1.requests", "ampy.dev.bars.v1.X"))
         topic, key = lane or (topic, rng.choice(("k1", "k2")))
-        dedupe = f"d{rng.randint(1, 3)}" if self.chance(0.7 if self.mood == "keys" else 0.2) else None
+        dedupe = (
+            f"d{rng.randint(1, 3)}" if self.chance(0.7 if self.mood == "keys" else 0.2) else None
+        )
         facts = {"topic": topic, "key": key, "body_hash": self.new("b"), "dedupe_key": dedupe}
         if self.again and lane is None and self.chance(0.5):
             facts = self.again.pop()
@@ -254,7 +256,7 @@ class Sim:
         self.add("invoke", uid=uid, producer=producer, pseq=number, **facts)
         ids = [self.new("ID-")]
         outcome = rng.choices(("ok", "info", "fail"), (8, 1.5, 1))[0]
-        if self.down or self.bug("is dead after a fault", 1.0) and self._healed():
+        if self.down or (self.bug("is dead after a fault", 1.0) and self._healed()):
             outcome = rng.choice(("info", "fail"))
         kept = 1 if outcome == "ok" else 0
         if outcome == "info" and not self.down:
@@ -573,14 +575,9 @@ class Sim:
                     self.ended(group, member, call, "effect")
                 else:
                     self.ended(group, member, call, "settle")
-                self._unqueue(group, record)
             elif zombie or (record.place in handled and self.now < began + 1500 * MS):
                 again = self.deliver(group, member, record, call.attempt)
                 self.ended(group, member, again, "effect")
-                self._unqueue(group, record)
-
-    def _unqueue(self, group: Group, record: Record) -> None:
-        """Nothing to do: an effect that was recorded lets the next attempt be suppressed."""
 
     # -- faults of the broker and of handlers ----------------------------------------------
 
@@ -647,7 +644,7 @@ class Sim:
         group = self.pick()
         floor = 0
         while floor < len(self.log) and (
-            floor + 1 in group.done or floor + 1 <= group.begins and group.start == "latest"
+            floor + 1 in group.done or (floor + 1 <= group.begins and group.start == "latest")
         ):
             floor += 1
         if self.bug("counts what it has not handled"):
@@ -670,9 +667,7 @@ class Sim:
         detail = {"request": name, "domain": domain, "narrow": narrow}
         if not narrow or self.chance(0.5):
             detail |= {"from_ns": start, "until_ns": until}
-        self.add(
-            "replay", actor="raw", topic="ampy.dev.control.v1.replay_requests", detail=detail
-        )
+        self.add("replay", actor="raw", topic="ampy.dev.control.v1.replay_requests", detail=detail)
         wide = self.bug("replays too much", 0.7)
         chosen = [
             r for r in self.log
@@ -758,7 +753,8 @@ def spoiled(seed: int) -> list[Row]:
             rows = other
     times = sorted(each["t_ns"] for each in rows)
     return [
-        {**each, "seq": seq, "t_ns": at} for seq, (each, at) in enumerate(zip(rows, times, strict=True))
+        {**each, "seq": seq, "t_ns": at}
+        for seq, (each, at) in enumerate(zip(rows, times, strict=True))
     ]
 
 

@@ -38,11 +38,15 @@ def verdicts(tmp_path_factory):
 def test_every_property_has_a_plain_statement_and_planted_violations():
     assert sorted(differ.brute.STATED) == NAMES
     assert sorted(planted.PLANTED) == NAMES
-    assert sorted({name for name, *_ in planted.ALSO}) == NAMES, "each can be broken in several ways"
+    assert sorted({name for name, *_ in planted.ALSO}) == NAMES, (
+        "each can be broken in several ways"
+    )
 
 
 @pytest.mark.parametrize(
-    "number", range(len(planted.ALL)), ids=[f"{name} {how}".strip() for name, how, *_ in planted.ALL]
+    "number",
+    range(len(planted.ALL)),
+    ids=[f"{name} {how}".strip() for name, how, *_ in planted.ALL],
 )
 def test_a_planted_violation_is_found_and_its_sound_twin_is_not(verdicts, number):
     both, name = {f"sound {number}", f"broken {number}"}, planted.ALL[number][0]
@@ -67,7 +71,9 @@ def test_two_thousand_lawful_histories_are_not_accused(tmp_path):
     histories = [legal.legal(seed) for seed in range(2000)]
     histories += [varied.pauses(seed, lawful=True) for seed in range(100)]
     found = differ.judged(tmp_path / "h.jsonl", histories)
-    accused = {name: sorted(v)[:3] for name, (_, v) in found.items() if v and name not in STATISTICS}
+    accused = {
+        name: sorted(v)[:3] for name, (_, v) in found.items() if v and name not in STATISTICS
+    }
     assert accused == {}
     assert {name: len(c) for name, (c, _) in found.items() if len(c) < 50} == {}
 
