@@ -12,10 +12,10 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 Row = dict[str, Any]
-Statement = tuple[Iterable[Any], Iterable[Any]] if TYPE_CHECKING else Any
+Statement = tuple["Collection[Any]", "Collection[Any]"]
 
 # No lock spans two processes: what another member began this soon after a confirmation is a race.
 RACE_NS = 250_000_000
