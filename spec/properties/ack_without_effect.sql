@@ -6,12 +6,12 @@
 SELECT count(*) FROM due AS r
 JOIN (SELECT scope, grp, stream, max(place) AS floor FROM checkpoints GROUP BY ALL) AS c
   ON c.scope = r.scope AND c.grp = r.grp AND c.stream = r.stream AND r.place <= c.floor
-JOIN scopes AS s ON s.scope = r.scope AND s.audited
+JOIN scopes AS s ON s.scope = r.scope AND s.audited AND NOT s.raw_lost
 -- violations
 SELECT r.scope, r.seq,
        'the record at ' || r.position || ' is acknowledged in ' || r.grp || ' without an effect' AS says
 FROM due AS r
 JOIN (SELECT scope, grp, stream, max(place) AS floor FROM checkpoints GROUP BY ALL) AS c
   ON c.scope = r.scope AND c.grp = r.grp AND c.stream = r.stream AND r.place <= c.floor
-JOIN scopes AS s ON s.scope = r.scope AND s.audited
+JOIN scopes AS s ON s.scope = r.scope AND s.audited AND NOT s.raw_lost
 WHERE NOT r.settled

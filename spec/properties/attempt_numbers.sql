@@ -8,6 +8,8 @@ SELECT count(*) FROM deliveries WHERE attempt > 1
 SELECT scope, seq, 'attempt ' || attempt || ' of ' || delivery || ' follows attempt ' || coalesce(before, 0) AS says
 FROM (
   SELECT *, lag(attempt) OVER (
-    PARTITION BY scope, subscription, message_id, position ORDER BY seq) AS before
+    PARTITION BY scope, subscription, message_id, position, replay ORDER BY seq) AS before
   FROM deliveries WHERE message_id IS NOT NULL AND position IS NOT NULL)
-WHERE attempt < 1 OR attempt <= before
+JOIN scopes AS s USING (scope)
+-- A broker that was killed may count anew.
+WHERE attempt < 1 OR (attempt <= before AND NOT s.broker_killed)

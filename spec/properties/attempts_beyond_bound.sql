@@ -4,13 +4,13 @@
 -- means: a record was delivered to a group more often than the binding was told to try
 -- coverage
 SELECT count(*) FROM deliveries AS d JOIN scopes AS s USING (scope)
-WHERE s.max_attempts IS NOT NULL AND NOT s.redriven AND d.attempt > 1
+WHERE s.max_attempts IS NOT NULL AND d.attempt > 1 AND NOT s.broker_killed
 -- violations
 SELECT d.scope, max(d.seq) AS seq,
        'delivered ' || count(*) || ' times to ' || d.grp || ' where ' || s.max_attempts || ' were allowed' AS says
 FROM deliveries AS d
--- What was sent back out of the DLQ has a fresh start (DLQ-13).
-JOIN scopes AS s ON s.scope = d.scope AND NOT s.redriven
+-- A broker that was killed may have forgotten attempts; a copy and a replay begin anew.
+JOIN scopes AS s ON s.scope = d.scope AND NOT s.broker_killed
 WHERE d.message_id IS NOT NULL AND d.topic NOT LIKE 'ampy.%.dlq.%'
-GROUP BY d.scope, d.grp, d.message_id, d.topic, s.max_attempts
+GROUP BY d.scope, d.grp, d.message_id, d.topic, d.position, d.replay, s.max_attempts
 HAVING count(*) > s.max_attempts

@@ -8,7 +8,14 @@ WHERE s.groups = 1 AND s.audited AND e.confirmed IS NOT NULL
 -- violations
 SELECT DISTINCT e.scope, g.seq, 'delivery ' || e.delivery || ' took effect, and is a dead letter' AS says
 FROM effects AS e
--- A dead letter that was sent back may well take effect (DLQ-13).
-JOIN scopes AS s ON s.scope = e.scope AND s.groups = 1 AND NOT s.redriven
+JOIN scopes AS s ON s.scope = e.scope AND s.groups = 1
 JOIN graves AS g ON g.scope = e.scope AND g.body_hash = e.body_hash
 WHERE e.confirmed IS NOT NULL AND e.topic NOT LIKE 'ampy.%.dlq.%'
+  -- A dead letter may be redriven or replayed, and each copy of a record has attempts of its own.
+  AND e.replay IS NULL
+  AND 1 = (SELECT count(*) FROM stored AS t WHERE t.scope = e.scope AND t.body_hash = e.body_hash)
+  -- While its member was frozen the attempts may have been used up by others.
+  AND NOT EXISTS (
+    SELECT 1 FROM pauses AS z
+    WHERE z.scope = e.scope AND z.subscription = e.subscription
+      AND e.delivered < z.resumed AND e.confirmed > z.paused)

@@ -11,4 +11,4 @@ SELECT r.scope, r.seq,
        || ', a later one of its key was' AS says
 FROM due AS r
 JOIN scopes AS s ON s.scope = r.scope AND s.audited AND s.waited
-WHERE NOT r.settled AND r.place < r.reached
+WHERE NOT r.settled AND NOT r.fresh AND r.place < r.reached

@@ -8,8 +8,8 @@ WITH gaps AS (
          (w.at_ns - lag(w.at_ns) OVER (PARTITION BY w.scope, w.body_hash ORDER BY w.at_ns, w.seq)) / 1000000.0 AS ms,
          row_number() OVER (PARTITION BY w.scope, w.body_hash ORDER BY w.at_ns, w.seq) - 1 AS n
   FROM sent AS w
-  JOIN events AS f ON f.scope = w.scope AND f.kind = 'mark' AND f.backoff_base_ms >= 200
-  JOIN publishes AS p ON p.scope = w.scope AND p.body_hash = w.body_hash AND p.outcome <> 'ok'),
+  SEMI JOIN events AS f ON f.scope = w.scope AND f.kind = 'mark' AND f.backoff_base_ms >= 200
+  SEMI JOIN publishes AS p ON p.scope = w.scope AND p.body_hash = w.body_hash AND p.outcome <> 'ok'),
 medians AS (
   SELECT scope, n, max(seq) AS seq, median(ms) AS middle, count(*) AS records,
          quantile_cont(ms, 0.9) - quantile_cont(ms, 0.1) AS spread
@@ -21,8 +21,8 @@ WITH gaps AS (
          (w.at_ns - lag(w.at_ns) OVER (PARTITION BY w.scope, w.body_hash ORDER BY w.at_ns, w.seq)) / 1000000.0 AS ms,
          row_number() OVER (PARTITION BY w.scope, w.body_hash ORDER BY w.at_ns, w.seq) - 1 AS n
   FROM sent AS w
-  JOIN events AS f ON f.scope = w.scope AND f.kind = 'mark' AND f.backoff_base_ms >= 200
-  JOIN publishes AS p ON p.scope = w.scope AND p.body_hash = w.body_hash AND p.outcome <> 'ok'),
+  SEMI JOIN events AS f ON f.scope = w.scope AND f.kind = 'mark' AND f.backoff_base_ms >= 200
+  SEMI JOIN publishes AS p ON p.scope = w.scope AND p.body_hash = w.body_hash AND p.outcome <> 'ok'),
 medians AS (
   SELECT scope, n, max(seq) AS seq, median(ms) AS middle, count(*) AS records,
          quantile_cont(ms, 0.9) - quantile_cont(ms, 0.1) AS spread

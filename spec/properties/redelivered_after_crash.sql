@@ -12,7 +12,7 @@ LEFT JOIN ends AS e
 LEFT JOIN effects AS f
   ON f.scope = d.scope AND f.subscription = d.subscription AND f.delivery = d.delivery
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
-WHERE e.seq IS NULL OR (f.seq IS NOT NULL AND f.confirmed IS NULL)
+WHERE d.replay IS NULL AND (e.seq IS NULL OR (f.seq IS NOT NULL AND f.confirmed IS NULL))
 -- violations
 SELECT DISTINCT d.scope, d.seq,
        'delivery ' || d.delivery || ' was open when its member of ' || d.grp
@@ -27,4 +27,8 @@ LEFT JOIN ends AS e
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
 JOIN due AS r
   ON r.scope = d.scope AND r.grp = d.grp AND r.body_hash = d.body_hash AND NOT r.settled
-WHERE e.seq IS NULL
+ AND NOT r.fresh
+WHERE e.seq IS NULL AND d.replay IS NULL
+  AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS o
+    WHERE o.scope = d.scope AND o.grp = d.grp AND o.body_hash = d.body_hash AND o.seq > k.seq)

@@ -8,16 +8,16 @@ SELECT count(*) FROM requests AS q JOIN replayed AS d ON d.scope = q.scope AND d
 SELECT q.scope, s.seq,
        'the record at ' || s.position || ' is in the window of ' || q.request || ' and never came to ' || a.grp AS says
 FROM requests AS q
-JOIN (SELECT r.scope, r.replay, r.grp, t.stream, max(t.place) AS reached
-      FROM replayed AS r
-      JOIN stored AS t ON t.scope = r.scope AND t.topic = r.topic AND t.position = r.position
+-- A replay that was interrupted has left out only what comes before another record of its key.
+JOIN (SELECT d.scope, d.replay, d.grp, t.stream, t.topic, t.key, max(t.place) AS reached
+      FROM replayed AS d
+      JOIN stored AS t ON t.scope = d.scope AND t.topic = d.topic AND t.position = d.position
       GROUP BY ALL) AS a ON a.scope = q.scope AND a.replay = q.request
 JOIN stored AS s
-  ON s.scope = q.scope AND s.stream = a.stream AND s.place < a.reached AND s.produced_ns >= q.from_ns
+  ON s.scope = q.scope AND s.stream = a.stream AND s.topic = a.topic AND s.key = a.key
+ AND s.place < a.reached AND s.produced_ns >= q.from_ns
  AND s.produced_ns < q.until_ns AND split_part(s.topic, '.', 2) = q.env
  AND split_part(s.topic, '.', 3) = q.domain AND split_part(s.topic, '.', 4) = 'v1'
-JOIN (SELECT DISTINCT scope, grp, topic FROM deliveries) AS t
-  ON t.scope = q.scope AND t.grp = a.grp AND t.topic = s.topic
 WHERE NOT q.narrow
   AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.scope = s.scope AND d.grp = a.grp
                   AND (d.body_hash = s.body_hash OR d.message_id = s.message_id))

@@ -27,4 +27,5 @@ FROM due AS r
 JOIN later AS l
   ON l.scope = r.scope AND l.grp = r.grp AND l.stream = r.stream AND r.place < l.began
 JOIN scopes AS s ON s.scope = r.scope AND s.audited AND s.waited
-WHERE NOT r.settled
+-- Without a later record of its lane handled it may only be late: see `undrained`.
+WHERE NOT r.settled AND NOT r.fresh AND r.place < r.reached

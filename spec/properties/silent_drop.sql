@@ -18,3 +18,8 @@ LEFT JOIN graves AS g ON g.scope = p.scope AND g.body_hash = p.body_hash
 LEFT JOIN effects AS e ON e.scope = p.scope AND e.body_hash = p.body_hash
 LEFT JOIN done AS d ON d.scope = t.scope AND d.stream = t.stream AND d.position = t.position
 WHERE p.outcome = 'ok' AND g.scope IS NULL AND e.scope IS NULL AND d.scope IS NULL
+  -- What is stored may only be late, as long as no later record of its lane was handled.
+  AND (t.scope IS NULL OR EXISTS (
+    SELECT 1 FROM due AS r
+    WHERE r.scope = t.scope AND r.stream = t.stream AND r.position = t.position
+      AND r.place < r.reached AND NOT r.fresh))

@@ -13,6 +13,8 @@ WITH latest AS (
   SELECT e.scope, e.grp, p.producer, p.key, p.topic, max(p.pseq) AS pseq
   FROM effects AS e
   JOIN publishes AS p ON p.scope = e.scope AND p.body_hash = e.body_hash AND p.outcome = 'ok'
+  ANTI JOIN twins AS u ON u.scope = p.scope AND u.body_hash = p.body_hash
+  WHERE e.replay IS NULL
   GROUP BY ALL)
 SELECT p.scope, p.ended AS seq,
        'the group ' || l.grp || ' never got ' || p.uid || ', and handled a later one' AS says

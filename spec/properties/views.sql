@@ -10,6 +10,12 @@ LEFT JOIN events AS e
   ON e.scope = i.scope AND e.uid = i.uid AND e.kind IN ('ok', 'fail', 'info')
 WHERE i.kind = 'invoke';
 
+-- Bodies that were published or injected more than once: they do not tell which of the calls they
+-- came from.
+CREATE TABLE twins AS
+SELECT scope, body_hash FROM events WHERE kind IN ('invoke', 'inject')
+GROUP BY scope, body_hash HAVING count(*) > 1;
+
 -- Everything that may be delivered: published through the binding, or injected raw.
 CREATE TABLE known AS
 SELECT DISTINCT scope, body_hash FROM events WHERE kind IN ('invoke', 'inject');
@@ -62,10 +68,11 @@ SELECT DISTINCT scope, body_hash FROM events WHERE kind = 'inject' AND corrupt;
 CREATE TABLE scopes AS
 SELECT e.scope, bool_or(coalesce(e.audited, FALSE)) AS audited,
        bool_or(e.drained IS NOT NULL) AS waited,
-       count(DISTINCT e.grp) AS groups, min(e.max_attempts) AS max_attempts,
+       -- What was in some hands ten seconds before the waiting ended may be there still.
+       max(CASE WHEN e.drained IS NOT NULL THEN e.t_ns END) - 10000000000 AS horizon_ns,
+       count(DISTINCT e.grp) AS groups, max(e.max_attempts) AS max_attempts,
        bool_or(e.kind = 'mark' AND e.started <> 'earliest') AS late_start,
        bool_or(e.kind = 'fault' AND e.fault IN ('kill-broker', 'kill and restart')) AS broker_killed,
-       coalesce(bool_or(e.redriven > 0), FALSE) AS redriven,
        bool_or(e.kind = 'inject' AND e.position IS NOT NULL AND s.scope IS NULL) AS raw_lost
 FROM events AS e
 LEFT JOIN (
@@ -92,24 +99,34 @@ JOIN graves AS d ON d.scope = s.scope AND d.body_hash = s.body_hash
 JOIN (SELECT DISTINCT scope, grp FROM events WHERE grp IS NOT NULL) AS g ON g.scope = s.scope;
 
 -- The lanes that a group has worked on, and how far: topic and key of a stored record that took
--- effect. Whether a subscription covers a topic needs no second reading of patterns this way.
+-- effect (of several copies the first, for it is not known which one was handled). Whether a
+-- subscription covers a topic needs no second reading of patterns this way.
 CREATE TABLE lanes AS
 SELECT e.scope, e.grp, s.stream, s.topic, s.key, max(s.place) AS reached
 FROM effects AS e
-JOIN stored AS s ON s.scope = e.scope AND s.body_hash = e.body_hash AND s.topic = e.topic
+JOIN (
+  SELECT scope, stream, topic, key, body_hash, min(place) AS place FROM stored GROUP BY ALL) AS s
+  ON s.scope = e.scope AND s.body_hash = e.body_hash AND s.topic = e.topic
 JOIN scopes AS c ON c.scope = e.scope AND NOT c.late_start
+-- A replay may be ahead of the group.
+WHERE e.replay IS NULL
 GROUP BY e.scope, e.grp, s.stream, s.topic, s.key;
 
--- Stored records of a lane, each with its group.
+-- Stored records of a lane, each with its group: whether it is through with it, and whether there
+-- was no time left for that since the group was last given it.
 CREATE TABLE due AS
 SELECT s.scope, l.grp, s.seq, s.stream, s.position, s.place, s.topic, s.key, s.message_id,
        s.dedupe_key, s.body_hash, s.produced_ns, l.reached,
-       d.position IS NOT NULL AS settled
+       d.position IS NOT NULL AS settled, f.scope IS NOT NULL AS fresh
 FROM stored AS s
 JOIN lanes AS l
   ON l.scope = s.scope AND l.stream = s.stream AND l.topic = s.topic AND l.key = s.key
 LEFT JOIN done AS d
-  ON d.scope = s.scope AND d.grp = l.grp AND d.stream = s.stream AND d.position = s.position;
+  ON d.scope = s.scope AND d.grp = l.grp AND d.stream = s.stream AND d.position = s.position
+LEFT JOIN (
+  SELECT DISTINCT d.scope, d.grp, d.body_hash
+  FROM deliveries AS d JOIN scopes AS c ON c.scope = d.scope AND d.t_ns > c.horizon_ns) AS f
+  ON f.scope = s.scope AND f.grp = l.grp AND f.body_hash = s.body_hash;
 
 -- How far the broker counts a group, as the raw client asked again and again.
 CREATE TABLE checkpoints AS

@@ -40,7 +40,7 @@ DETAILS = {
     "fault": "VARCHAR", "drained": "BOOLEAN", "corrupt": "BOOLEAN", "replay": "VARCHAR",
     "missing_headers": "BIGINT", "produced_ns": "BIGINT", "at_ns": "BIGINT", "request": "VARCHAR",
     "domain": "VARCHAR", "from_ns": "BIGINT", "until_ns": "BIGINT", "narrow": "BOOLEAN",
-    "started_ns": "BIGINT", "redriven": "BIGINT",
+    "started_ns": "BIGINT",
 }  # fmt: skip
 RENAMED = {"case": "scope", "group": "grp", "start": "started"}
 LOAD = """

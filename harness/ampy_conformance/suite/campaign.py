@@ -103,7 +103,7 @@ class Member:
 
 
 class Source:
-    """One process that publishes, through two producers at once."""
+    """One process that publishes, through several producers at once."""
 
     def __init__(self, campaign: Campaign) -> None:
         self.campaign = campaign
@@ -113,8 +113,10 @@ class Source:
 
     def _open(self) -> None:
         self.bus: Bus = self.campaign.open(self.driver, self.campaign.lab.session.state_dir())
+        # Two for the load and one for what is scripted: calls of one producer that overlap have
+        # no order.
         self.producers: list[Producer] = [
-            self.bus.producer(name=f"load@{number}") for number in (1, 2)
+            self.bus.producer(name=f"load@{number}") for number in (1, 2, 3)
         ]
 
     def publish(self, number: int, *samples: Sample) -> list[str]:
@@ -240,7 +242,7 @@ class Campaign:
                 with self._lock:
                     sample = self.sample()
                     self.script[sample.digest] = list(script)
-                fired += self.source.publish(0, sample) == ["ok"]
+                fired += self.source.publish(2, sample) == ["ok"]
                 self._broker_lives()
                 time.sleep(PAUSE)
         time.sleep(0.5)
