@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ampy_conformance.suite.lab import Lab
-from ampy_conformance.suite.wire import TRANSPORT, body_digest
+from ampy_conformance.suite.wire import body_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,15 +134,13 @@ def _records(lab: Lab, labels: Mapping[str, str]) -> dict[str, Any]:
     for each in lab.stored():
         label = labels.get(_body(each))
         if label is not None and label != "undecodable":
-            found.setdefault(label, _logical(each))
+            found.setdefault(label, _logical(lab, each))
     return found
 
 
-def _logical(record: WireRecord) -> Observation:
+def _logical(lab: Lab, record: WireRecord) -> Observation:
     headers = {
-        name.lower(): value
-        for name, value in record.headers
-        if not name.lower().startswith(TRANSPORT) and not name.lower().startswith("ampy_")
+        name.lower(): value for name, value in record.headers if not lab.broker.is_transport(name)
     }
     return {
         "topic": record.topic,
@@ -189,7 +187,7 @@ def _graves(lab: Lab, labels: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for each in lab.stored(dead=True):
         label = labels.get(_body(each), labels.get(hashlib.sha256(each.payload).hexdigest()))
-        logical = _logical(each)
+        logical = _logical(lab, each)
         reason = str(logical["headers"].get("dlq_reason", ""))
         logical["headers"]["dlq_reason"] = reason.partition(":")[0]
         found[label or "unknown"] = logical

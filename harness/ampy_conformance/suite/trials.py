@@ -122,7 +122,7 @@ class Trials:
         self._needs(lab, FAULTS[name])
         if "network" not in FAULTS[name].needs:
             return None
-        self._proxies[lab] = self._server().proxy(lab.lane.url)
+        self._proxies[lab] = self._proxy(lab)
         return self._proxies[lab].url
 
     def strike(self, lab: Lab, name: str) -> int:

@@ -159,7 +159,7 @@ class WireSide(Judging):
         broker would do the deduplication that the binding has to do.
         """
         position = None
-        headers = {n: v for n, v in headers.items() if not n.lower().startswith(TRANSPORT)}
+        headers = {n: v for n, v in headers.items() if not self.broker.is_transport(n)}
         try:
             position = self.wire.publish(topic, headers, payload)
         finally:  # one whose end is unknown may be there all the same
