@@ -204,3 +204,112 @@ def test_effects_of_a_key_keep_their_order_and_nothing_is_lost(tmp_path_factory,
     for entity in range(4):
         mine = [each for each in ended if plan[each][0] == entity]
         assert mine == sorted(mine)
+
+
+# -- rebalances ---------------------------------------------------------------------------
+
+
+def of(*records):
+    """Return what tells these records, and no others, to go."""
+    return lambda each: any(each is one for one in records)
+
+
+def test_a_released_record_waits_no_longer_and_those_in_work_stay(make):
+    core = make()
+    one, two, other = record(1), record(2), record(3, entity=1)
+    for each in (one, two, other):
+        core.arrived(each, 0.0)
+    assert core.release(of(one, two), 0.0) == []
+    assert core.in_work(of(one, two)) == [one]
+    assert core.held == [one, other]
+    _, actions = core.settled(one.delivery, "ack", 0.1)
+    assert acked(actions) == ["1"]
+    assert core.in_work(of(one, two)) == []
+    assert delivered(core.tick(10.0)) == []
+
+
+def test_a_released_retry_makes_room_for_the_next_of_its_key(make):
+    core = make()
+    one, two = record(1), record(2)
+    core.arrived(one, 0.0)
+    core.arrived(two, 0.0)
+    core.settled(one.delivery, "fail", 0.0)  # waits for its retry
+    assert delivered(core.release(of(one), 0.0)) == ["2"]
+    assert delivered(core.tick(1.0)) == []  # the second is at work, and nothing is due
+    _, actions = core.settled(two.delivery, "ack", 0.1)
+    assert acked(actions) == ["2"]
+    assert core.held == []
+
+
+def test_a_dropped_delivery_is_abandoned_and_its_verdict_is_without_effect(make):
+    core = make(credit=1)
+    one, other = record(1), record(2, entity=1)
+    core.arrived(one, 0.0)
+    core.arrived(other, 0.0)
+    actions = core.drop(of(one), 0.0)
+    assert [each.delivery for each in actions if isinstance(each, Abandon)] == [one.delivery]
+    assert delivered(actions) == ["2"]
+    assert core.settled(one.delivery, "ack", 0.1) == (None, [])
+    # Handed out again, it is another attempt.
+    again = record(1)
+    again.headers = one.headers
+    core.grant(1, 0.1)
+    assert delivered(core.arrived(again, 0.1)) == ["1"]
+    assert again.attempt == 2
+
+
+def test_a_key_that_was_released_and_comes_back_is_delivered_once(make):
+    core = make(credit=0)
+    one, again = record(1), record(1)
+    core.arrived(one, 0.0)
+    core.release(of(one), 0.0)
+    core.arrived(again, 0.0)
+    assert delivered(core.grant(5, 0.0)) == ["1"]
+
+
+def test_a_dead_letter_under_way_when_its_record_goes_is_remembered(make):
+    core = make()
+    one = record(1)
+    core.arrived(one, 0.0)
+    _, actions = core.settled(one.delivery, "reject", 0.0)
+    assert any(isinstance(each, WriteDead) for each in actions)
+    assert core.in_work(of(one)) == [one]
+    core.drop(of(one), 0.0)
+    assert core.dead_written(one, True, 0.1) == []
+    again = record(1)
+    again.headers = one.headers
+    assert acked(core.arrived(again, 0.2)) == ["1"]  # it is in the DLQ already
+
+
+def test_a_stored_dead_letter_is_not_written_again_and_a_redrive_is_handled(make):
+    core = make()
+    one = record(1)
+    core.arrived(one, 0.0)
+    core.settled(one.delivery, "reject", 0.0)
+    core.dead_written(one, True, 0.0)
+    again, redrive = record(1), record(7)
+    again.headers = redrive.headers = one.headers
+    restarted = make()
+    assert acked(restarted.arrived(again, 0.0)) == ["1"]
+    assert delivered(restarted.arrived(redrive, 0.0)) == ["7"]
+
+
+def test_places_in_different_logs_are_different_places(make):
+    core = make()
+    one, other = record("0:5"), record("0:5", entity=1)
+    one.log, other.log = "ampy.dev.bars.v1", "ampy.dev.ticks.v1"
+    core.arrived(one, 0.0)
+    core.arrived(other, 0.0)
+    assert core.held == [one, other]
+    core.settled(one.delivery, "ack", 0.0)
+    core.settled(other.delivery, "ack", 0.0)
+    assert sorted(core.store.watermarks().values()) == ["0:5", "0:5"]
+
+
+def test_a_watermark_does_not_go_back(make):
+    core = make()
+    for position in ("2:9", "2:10", "2:7"):
+        each = record(position)
+        core.arrived(each, 0.0)
+        core.settled(each.delivery, "ack", 0.0)
+    assert list(core.store.watermarks().values()) == ["2:10"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from ampy_conformance.bindings.transport import Refusal, Unknown
 
@@ -136,11 +136,11 @@ class Cluster:
 
     async def ends(self, partitions: Sequence[Partition]) -> Offsets:
         """Return the offset behind the last record of each partition."""
-        return await self.offsets(partitions, OffsetSpec.latest())
+        return await self.offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
     async def starts(self, partitions: Sequence[Partition]) -> Offsets:
         """Return the offset of the first record of each partition."""
-        return await self.offsets(partitions, OffsetSpec.earliest())
+        return await self.offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
     async def place(self, group: str, partitions: Sequence[Partition], start: str) -> None:
         """Give a new group its place in every partition; one that has members keeps its own.

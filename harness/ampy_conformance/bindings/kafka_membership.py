@@ -79,6 +79,8 @@ class Ledger:
 class KafkaMembership:
     """A membership in a group, with the consumer protocol of KIP-848."""
 
+    ledger: type[Ledger] = Ledger
+
     def __init__(
         self,
         cluster: Cluster,
@@ -141,7 +143,7 @@ class KafkaMembership:
             "fetch.error.backoff.ms": 20,
             "fetch.queue.backoff.ms": 20,
             "topic.metadata.refresh.interval.ms": 5000,
-            "on_commit": self._on_commit,
+            "on_commit": self.on_commit,
         }
 
     def _subscribe(self) -> None:
@@ -249,7 +251,7 @@ class KafkaMembership:
     # -- rebalances, called from within the thread's poll --------------------------------
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        fresh = {(each.topic, each.partition): Ledger() for each in partitions}
+        fresh = {(each.topic, each.partition): self.ledger() for each in partitions}
         self._current |= fresh
         consumer.incremental_assign(partitions)
         if self._paused:
@@ -309,11 +311,15 @@ class KafkaMembership:
                 continue
             offset = message.offset() or 0
             ledger.begin(offset)
-            record = record_of(message, ledger)
+            record = self.record(message, ledger)
             if topics.matches(self.pattern, record.topic):
                 self._taken(record)
             else:
                 self._settle(ledger, offset)
+
+    def record(self, message: Message, ledger: Ledger) -> Record:
+        """Return the record in a message."""
+        return record_of(message, ledger)
 
     def _settle(self, ledger: Ledger, offset: int) -> None:
         ledger.settle(offset)
@@ -354,16 +360,16 @@ class KafkaMembership:
         for each in moved.values():
             each.wanted = None
         self._sent.append(moved)
-        self._orders.append(lambda: self._send(offsets))
+        self._orders.append(lambda: self.send(offsets))
 
-    def _send(self, offsets: list[TopicPartition]) -> None:
+    def send(self, offsets: list[TopicPartition]) -> None:
         """Send a commit, in the thread; the answer comes through its polls."""
         try:
             self.consumer.commit(offsets=offsets, asynchronous=True)
         except (KafkaException, RuntimeError):
             self._tell(self._committed, {})
 
-    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+    def on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         """Take the answer to a commit, in the thread."""
         stored = {
             (each.topic, each.partition): each.offset

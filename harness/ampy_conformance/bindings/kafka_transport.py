@@ -15,7 +15,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from ampy_conformance.bindings import kafka_cluster
 from ampy_conformance.bindings.kafka_membership import KafkaMembership
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-    from ampy_conformance.bindings.kafka_cluster import Offsets, Partition
+    from ampy_conformance.bindings.kafka_cluster import Headers, Offsets, Partition
     from ampy_conformance.bindings.records import Record
     from ampy_conformance.bindings.transport import Hear, Shifts, Tuning
 
@@ -58,6 +58,9 @@ class KafkaTransport:
         self._cluster = kafka_cluster.cluster(kafka_cluster.address_of(url))
         self._known: set[str] = set()
         self._listeners: list[Listener] = []
+        # Before anything else: a producer that gets its number while nothing is to be sent
+        # needs a round trip for it, one that is in a hurry half a second.
+        self._cluster.outlet(tuning.publish_timeout)
         await self._cluster.topics()
 
     # -- producing ----------------------------------------------------------------------
@@ -71,17 +74,31 @@ class KafkaTransport:
     ) -> str:
         """Store a record; every replica in sync has it when this returns."""
         outlet = self._cluster.outlet(self._tuning.publish_timeout)
-        name = short(topic)
+        name = self.topic(topic)
         if name not in self._known:
             if not await outlet.know(name):
                 await self._cluster.make([name])
                 await outlet.know(name)
             self._known.add(name)
         try:
-            return await outlet.send(name, self.key(headers), headers_of(topic, headers), payload)
+            return await outlet.send(name, self.key(headers), self.headers(topic, headers), payload)
         except Refusal:
             self._known.discard(name)  # the topic may be gone
             raise
+
+    # What a record looks like on Kafka, one method each.
+
+    def topic(self, logical: str) -> str:
+        """Return the Kafka topic of a logical one (BND-05)."""
+        return short(logical)
+
+    def holds(self, name: str, pattern: str) -> bool:
+        """Tell whether records of a pattern can be in a Kafka topic."""
+        return may_hold(pattern, name)
+
+    def headers(self, topic: str, headers: Mapping[str, str]) -> Headers:
+        """Return the record headers (BND-07)."""
+        return headers_of(topic, headers)
 
     def key(self, headers: Mapping[str, str]) -> str | None:
         """Return the Kafka key: what orders the record (BND-06)."""
@@ -113,10 +130,10 @@ class KafkaTransport:
         A topic that the pattern names is made where it is missing.
         """
         there = await self._cluster.topics()
-        if exact(pattern) and short(pattern) not in there:
-            await self._cluster.make([short(pattern)])
+        if exact(pattern) and self.topic(pattern) not in there:
+            await self._cluster.make([self.topic(pattern)])
             there = await self._cluster.topics()
-        return {name: count for name, count in there.items() if may_hold(pattern, name)}
+        return {name: count for name, count in there.items() if self.holds(name, pattern)}
 
     # -- reading without a group --------------------------------------------------------
 

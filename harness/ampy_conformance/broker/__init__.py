@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ampy_conformance.contract import Contract
 
 __all__ = [
+    "PROVISIONS",
     "Approach",
     "Broker",
     "BrokerError",
@@ -43,6 +44,10 @@ __all__ = [
 ]
 
 
+# How an embedded broker may be started.
+PROVISIONS = ("process", "docker")
+
+
 def provision(
     kind: str,
     *,
@@ -52,13 +57,14 @@ def provision(
     directory: Path | None = None,
     lanes: int = ACCOUNTS,
     contract: Contract | None = None,
+    how: str = "process",
     progress: Callable[[int, int], None] | None = None,
 ) -> Broker:
     """Start a broker of this kind ("nats", "kafka", "memory"), or take the user's at `url`.
 
     `domains` are those of `contract` (default: the packaged one), whose mapping of this kind names
     the streams or topics. `lanes` is how many are made ready at once where that matters; more are
-    added when needed. `progress` is told bytes fetched and bytes to fetch, where something is.
+    added when needed. `how`: as a "process" here, or in "docker" (Kafka). `progress` is told bytes fetched and bytes to fetch, where something is.
     A user's broker is only taken when it is `dedicated` to tests: its streams are made anew.
     BrokerError (nobody answers, no JetStream, no Java, ...) or UsageError, one sentence.
     """
@@ -67,7 +73,12 @@ def provision(
         topics = kafka_topics.of_contract(domains, contract.envs, contract.kafka)
         if url is not None:
             return UserKafka(topics, url, dedicated=dedicated)
-        return EmbeddedKafka(topics, directory, progress)
+        return EmbeddedKafka(topics, directory, progress, docker=how == "docker")
+    if how == "docker":
+        raise UsageError(
+            "--provision docker is there for Kafka alone: nats-server comes as a package, and the "
+            "memory broker is one; leave it out"
+        )
     streams = of_contract(domains, contract.nats)
     if kind == "nats":
         if url is not None:

@@ -216,12 +216,25 @@ class Lane(ABC):
 
 
 class Broker(ABC):
-    """A running broker. `durable`: its data outlives a kill; `ours`: it may be killed."""
+    """A running broker. `durable`: its data outlives a kill; `ours`: it may be killed.
+
+    `transport_headers`: names of headers, or their beginnings that end in a dash, which belong to
+    the transport and not to the envelope.
+    """
 
     kind: str
     version: str
     provenance: Literal["embedded", "user"]
     durable: bool
+    transport_headers: tuple[str, ...] = ()
+
+    def is_transport(self, header: str) -> bool:
+        """Tell whether a header belongs to the transport."""
+        name = header.lower()
+        return any(
+            name.startswith(each) if each.endswith("-") else name == each
+            for each in self.transport_headers
+        )
 
     @property
     def ours(self) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import socket
 import struct
 import threading
 import weakref
@@ -20,8 +19,9 @@ from ampy_conformance._errors import UsageError
 from ampy_conformance.broker import kafka_admin
 from ampy_conformance.broker.base import Approach, Broker, Lane
 from ampy_conformance.broker.facts import BrokerError, redact
-from ampy_conformance.broker.kafka_observer import PARTITIONS, KafkaObserver
-from ampy_conformance.broker.kafka_server import KafkaServer
+from ampy_conformance.broker.kafka_docker import KafkaContainer
+from ampy_conformance.broker.kafka_observer import PARTITIONS, KafkaObserver, fill
+from ampy_conformance.broker.kafka_server import KafkaServer, free_ports
 from ampy_conformance.broker.kafka_tap import KafkaTap
 from ampy_conformance.broker.kafka_wire import KafkaConnection, KafkaLink
 
@@ -76,6 +76,7 @@ class _Kafka(Broker):
 
     def __init__(self, topics: Topics, host: str, port: int, url: str) -> None:
         self._topics = topics
+        self.transport_headers = (topics.header,)
         self._where = (host, port)
         self._url = url
         self._link = KafkaLink(host, port)
@@ -91,8 +92,9 @@ class _Kafka(Broker):
         """End the lane before and return a new one, with empty topics."""
         with self._lock:
             if self._current is not None:
-                self._current.observe().seal()
-                self._current.observe().heal()
+                self._current.close()
+                if self._current.observe().full:  # it could not heal them: the broker was away
+                    fill(self._link, self._topics.all(), full=False)
             places = [
                 (name, number)
                 for name, count in kafka_admin.topics(self._link).items()
@@ -126,17 +128,23 @@ class EmbeddedKafka(_Kafka):
     _follows = False
 
     def __init__(
-        self, topics: Topics, directory: Path | None = None, progress: Progress | None = None
+        self,
+        topics: Topics,
+        directory: Path | None = None,
+        progress: Progress | None = None,
+        *,
+        docker: bool = False,
     ) -> None:
+        self._docker = docker
         self.tap = KafkaTap(self._told, lambda: kafka_admin.topic_ids(self._link))
         binding, proxied = self.tap.listen(), self.tap.listen()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._proxy_port = probe.getsockname()[1]
+        (self._proxy_port,) = free_ports(1)
         self._before_proxy = f"kafka://127.0.0.1:{proxied}"
         relays = {"BINDING": binding, "PROXIED": self._proxy_port}
         try:
-            self.server = KafkaServer(directory, progress, relays)
+            self.server: KafkaServer | KafkaContainer = (
+                KafkaContainer(relays) if docker else KafkaServer(directory, progress, relays)
+            )
         except BaseException:
             self.tap.close()
             raise
@@ -162,7 +170,12 @@ class EmbeddedKafka(_Kafka):
 
     def facts(self) -> dict[str, Any]:
         """Return what the report says of the broker."""
-        return {**super().facts(), "java": self.server.java, "start_seconds": self.server.seconds}
+        return {
+            **super().facts(),
+            "provision": "docker" if self._docker else "process",
+            "java": self.server.java,
+            "start_seconds": self.server.seconds,
+        }
 
     @property
     def alive(self) -> bool:
@@ -177,6 +190,14 @@ class EmbeddedKafka(_Kafka):
     def kill(self) -> None:
         """End the server with SIGKILL."""
         self.server.kill()
+
+    def freeze(self) -> None:
+        """Stop the broker without ending it."""
+        self.server.freeze()
+
+    def thaw(self) -> None:
+        """Let a frozen broker go on."""
+        self.server.thaw()
 
     def restart(self) -> None:
         """Start the killed server again on its port and data; returns when it serves every topic."""

@@ -79,10 +79,14 @@ def classpath(lock: Lock | None = None, progress: Progress | None = None) -> str
     """
     lock = lock or locked()
     fetch(lock, progress)
-    paths = [folder(lock) / each.filename for each in lock.jars]
-    for jar, path in zip(lock.jars, paths, strict=True):
-        _check(jar, path)
-    return os.pathsep.join(map(str, paths))
+    check(lock)
+    return os.pathsep.join(str(folder(lock) / each.filename) for each in lock.jars)
+
+
+def check(lock: Lock) -> None:
+    """Compare every jar with the lock. BrokerError where one is missing or another file."""
+    for each in lock.jars:
+        _check(each, folder(lock) / each.filename)
 
 
 def fetch(lock: Lock, progress: Progress | None = None) -> None:

@@ -69,7 +69,7 @@ class KafkaObserver(Observer):
         self._starts = dict(starts)
         self._next = dict(starts)
         self._old_groups = old
-        self._full: set[Literal["stream", "dlq_stream"]] = set()
+        self.full: set[Literal["stream", "dlq_stream"]] = set()
         self._known = time.monotonic()
         self._log: list[tuple[Partition, int, WireRecord]] = []
         self._reading = threading.RLock()
@@ -274,16 +274,8 @@ class KafkaObserver(Observer):
                 if self._topics.is_dead(topic) is (stream == "dlq_stream")
             }
         )
-        (self._full.add if full else self._full.discard)(stream)
-        kafka_admin.configure(self._link, names, FULL if full else HEALED)
-        deadline = time.monotonic() + LIMIT_SECONDS
-        places = [(each, 0) for each in names]
-        while any(
-            bool(why) is not full for why in kafka_admin.refusal(self._link, places).values()
-        ):
-            if time.monotonic() > deadline:
-                raise BrokerError("Kafka did not apply the settings of its topics in time")
-            time.sleep(0.01)
+        (self.full.add if full else self.full.discard)(stream)
+        fill(self._link, names, full=full)
 
     def ping(self) -> float:
         """Return the seconds of a round trip to the broker."""
@@ -291,29 +283,34 @@ class KafkaObserver(Observer):
         kafka_admin.offsets(self._link, [next(iter(self._starts))], kafka_admin.LATEST)
         return time.monotonic() - began
 
-    def heal(self) -> None:
-        """Take back what `limit` did and nobody has taken back."""
-        for each in sorted(self._full):
-            self.limit(each, full=False)
-
-    def seal(self) -> None:
-        """Read what is there and follow no longer: what comes from now on is another lane's."""
+    def close(self) -> None:
+        """Read what is there, heal what was filled, and leave the broker; what was read stays."""
         if self._over.is_set():
             return
         with contextlib.suppress(BrokerError):
             self.catch_up()
         self._over.set()
+        with contextlib.suppress(BrokerError):
+            for each in sorted(self.full):
+                self.limit(each, full=False)
+        self._link.close()
         self._poll.close()
         if self.follows:
             self._follower.join(POLL_SECONDS * 4)
 
-    def close(self) -> None:
-        """Leave the broker; what was read stays."""
-        self.seal()
-        self._link.close()
-
 
 Raw = tuple[bytes | None, bytes, list[tuple[str, bytes]]]
+
+
+def fill(link: KafkaLink, names: Iterable[str], *, full: bool) -> None:
+    """Let topics refuse every record, or take records again; returns when they do."""
+    places = [(each, 0) for each in names]
+    kafka_admin.configure(link, {name for name, _ in places}, FULL if full else HEALED)
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while any(bool(why) is not full for why in kafka_admin.refusal(link, places).values()):
+        if time.monotonic() > deadline:
+            raise BrokerError("Kafka did not apply the settings of its topics in time")
+        time.sleep(0.01)
 
 
 def stream_name(place: Partition) -> str:

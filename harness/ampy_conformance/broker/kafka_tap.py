@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ampy_conformance.broker import kafka_admin
 from ampy_conformance.broker.facts import BrokerError
+from ampy_conformance.broker.kafka_wire import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,9 +105,9 @@ class KafkaTap:
         except (OSError, KeyError, asyncio.CancelledError):
             pass  # nobody there, or the end of the run: the binding sees its connection closed
         finally:
-            for each in (writer, other):
-                if each is not None:
-                    each.transport.abort()
+            for end in (writer, other):
+                if end is not None:
+                    end.transport.abort()
 
     async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
@@ -134,12 +135,10 @@ class KafkaTap:
             self._told(each, now)
 
     def _produced(self, frame: bytes) -> Iterator[RawRecord]:
-        from kafka.protocol.producer import ProduceRequest  # noqa: PLC0415 (an extra)
-
+        kind: Any = protocol().producer.ProduceRequest
         version = struct.unpack(">h", frame[2:4])[0]
-        file = memoryview(frame)
-        header_end = _after_header(frame, flexible=ProduceRequest.flexible_version_q(version))
-        request: Any = ProduceRequest.decode(file[header_end:], version=version)
+        body = _after_header(frame, flexible=kind.flexible_version_q(version))
+        request = kind.decode(memoryview(frame)[body:], version=version)
         for topic in request.topic_data:
             name = topic.name if version < BY_ID else self._name(topic.topic_id)
             for each in topic.partition_data:
@@ -153,9 +152,9 @@ class KafkaTap:
 
 def _after_header(frame: bytes, *, flexible: bool) -> int:
     """Return where the body of a request begins: after key, version, number, client, tags."""
-    length = struct.unpack(">h", frame[8:10])[0]
+    length: int = struct.unpack(">h", frame[8:10])[0]
     place = 10 + max(0, length)
-    return place + 1 if flexible else place  # the tags of a header are none: one byte
+    return place + 1 if flexible else place  # a header has no tags: one byte
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -48,6 +48,7 @@ class EmbeddedNats(Broker):
     """A nats-server of our own; each lane is an account, so topics need no renaming."""
 
     kind = "nats"
+    transport_headers = ("nats-",)
     provenance = "embedded"
     durable = True
 
@@ -98,6 +99,7 @@ class UserNats(Broker):
     """A broker that the user runs, with credentials for one account: one lane after another."""
 
     kind = "nats"
+    transport_headers = ("nats-",)
     provenance = "user"
     durable = True
 

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ampy_conformance import _process
 from ampy_conformance import driver as drivers
 from ampy_conformance._errors import ConformError, HarnessError, UsageError
+from ampy_conformance.broker import PROVISIONS
 from ampy_conformance.report import console as rendering
 from ampy_conformance.report import junit, lines
 from ampy_conformance.suite import child, follow
@@ -42,6 +43,7 @@ SAME_REASON = 3
     epilog="""\b
 Examples:
   ampy-conform certify nats                          the reference binding on an embedded nats-server
+  ampy-conform certify kafka                         the same on an embedded Apache Kafka
   ampy-conform certify "exec:./my-driver --flag"     your binding, through your driver
   ampy-conform certify nats --clause ORD-01 -v       one clause, case by case
   ampy-conform certify nats --faults all             and under crashes, cuts and restarts
@@ -63,6 +65,12 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
 @click.option("--case", help="Only cases whose name matches this expression.")
 @click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
 @click.option("--broker", "broker_url", help="URL of a broker of yours instead of an embedded one.")
+@click.option(
+    "--provision",
+    type=click.Choice(list(PROVISIONS)),
+    default="process",
+    help="How the embedded broker is started: as a process here (default), or in Docker (Kafka).",
+)
 @click.option(
     "--dedicated-broker", is_flag=True, help="That broker is for tests: its streams may be remade."
 )
@@ -99,6 +107,7 @@ def command(
     case: str | None,
     seed: int | None,
     broker_url: str | None,
+    provision: str,
     dedicated_broker: bool,
     known_failures: Path | None,
     strict: bool,
@@ -112,7 +121,7 @@ def command(
 ) -> int:
     """Certify the binding behind DRIVER against the contract.
 
-    DRIVER is a name (nats, mem), exec:COMMAND, py:package.module:Class or tcp:HOST:PORT.
+    DRIVER is a name (nats, kafka, mem), exec:COMMAND, py:package.module:Class or tcp:HOST:PORT.
     """
     for path in (report, history, junit_path):
         if path is not None and not path.parent.is_dir():
@@ -136,12 +145,14 @@ def command(
             case=case,
             history=history,
             faults=faults,
+            status=Path(scratch) / "status",
+            provision=provision,
         )
         log = Path(scratch) / "pytest.log"
         target.unlink(missing_ok=True)
         process = child.start(request, log)
         try:
-            _watch(target, process, quiet=as_json, verbose=verbose)
+            _watch(target, process, Path(scratch) / "status", quiet=as_json, verbose=verbose)
             process.wait()
         finally:
             _process.end(process)
@@ -170,7 +181,9 @@ def _read(path: Path, log: Path) -> lines.Report:
         raise HarnessError(f"the suite ended without a whole report ({error})\n{tail}") from error
 
 
-def _watch(path: Path, process: subprocess.Popen[bytes], *, quiet: bool, verbose: bool) -> None:
+def _watch(
+    path: Path, process: subprocess.Popen[bytes], status: Path, *, quiet: bool, verbose: bool
+) -> None:
     """Show the progress of the run on standard error."""
     console = Console(stderr=True, quiet=quiet)
     columns = (
@@ -184,9 +197,13 @@ def _watch(path: Path, process: subprocess.Popen[bytes], *, quiet: bool, verbose
     with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         task = progress.add_task("connecting", total=None, now="")
         told: Counter[str] = Counter()
+        begun = False
         for line in follow.lines(path, process):
             if line is not None:
+                begun = True
                 _step(progress, task, line, told, verbose=verbose)
+            elif not begun and status.exists():
+                progress.update(task, now=status.read_text("utf-8"))
 
 
 def _step(

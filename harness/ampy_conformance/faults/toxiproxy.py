@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from ampy_conformance.broker import Approach
 
-MODULE = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0"
+VERSION = "2.5.0"
+MODULE = f"github.com/Shopify/toxiproxy/v2/cmd/server@v{VERSION}"
 VARIABLE = "AMPY_CONFORM_TOXIPROXY"
 BUILD_SECONDS = 300.0
 START_SECONDS = 10.0
@@ -47,20 +48,33 @@ class ToxiproxyError(HarnessError):
     """Toxiproxy did not do what it was told."""
 
 
-def executable() -> Path:
-    """Return the server's program, built once where there is none; raises `ToxiproxyMissing`."""
+def found() -> Path | None:
+    """Return the server's program where there is one already; raises `ToxiproxyMissing` as below."""
     named = os.environ.get(VARIABLE)
     if named:
         if not os.access(named, os.X_OK):
             raise ToxiproxyMissing(f"{VARIABLE} names {named}, which is no program")
         return Path(named)
-    found = shutil.which("toxiproxy-server")
-    if found:
-        return Path(found)
+    on_path = shutil.which("toxiproxy-server")
+    if on_path:
+        return Path(on_path)
+    built = _folder() / "server"
+    return built if built.exists() else None
+
+
+def executable() -> Path:
+    """Return the server's program, built once where there is none; raises `ToxiproxyMissing`."""
+    there = found()
+    if there is not None:
+        return there
     try:
-        return _cache.once(_layout.cache("toxiproxy-2.5.0"), _build) / "server"
+        return _cache.once(_folder(), _build) / "server"
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToxiproxyMissing(f"toxiproxy could not be built with Go: {error}") from error
+
+
+def _folder() -> Path:
+    return _layout.cache(f"toxiproxy-{VERSION}")
 
 
 def _build(folder: Path) -> None:

@@ -34,6 +34,8 @@ class Request:
     case: str | None = None
     history: Path | None = None
     faults: tuple[str, ...] = ()
+    status: Path | None = None
+    provision: str = "process"
     extra: tuple[str, ...] = field(default=())
 
 
@@ -50,6 +52,8 @@ def command(request: Request) -> list[str]:
         "--spec": request.spec,
         "--history": request.history,
         "--known-failures": request.known_failures,
+        "--status": request.status,
+        "--provision": request.provision,
         "-k": request.case,
     }
     for name, value in options.items():

@@ -17,6 +17,7 @@ from ampy_conformance import __version__
 from ampy_conformance import contract as contracts
 from ampy_conformance._errors import ConformError, UsageError
 from ampy_conformance._layout import room
+from ampy_conformance.broker import PROVISIONS
 from ampy_conformance.contract.digest import tree_digest
 from ampy_conformance.report import lines
 from ampy_conformance.report.outcomes import Exit, Outcome
@@ -48,6 +49,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--broker-url", help="use this broker instead of an embedded one")
     group.addoption("--dedicated-broker", action="store_true", help="that broker is for tests only")
+    group.addoption(
+        "--provision", default="process", choices=list(PROVISIONS), help="how a broker is started"
+    )
+    group.addoption("--status", help="write here what the run is waiting for")
     group.addoption("--seed", type=int, help="seed of all random choices (default: a new one)")
     group.addoption("--report", help="write the JSON Lines report here")
     group.addoption("--history", help="write the event history of every case here")
@@ -88,6 +93,8 @@ class Run:
             dedicated_broker=option("--dedicated-broker"),
             time_scale=option("--time-scale"),
             history=Path(option("--history")) if option("--history") else None,
+            provision=option("--provision"),
+            status=Path(option("--status")) if option("--status") else None,
         )
         path = option("--known-failures")
         self.known = known.load(Path(path), self.contract.clauses) if path else ()

@@ -32,6 +32,8 @@ class Options:
     dedicated_broker: bool = False
     time_scale: float = 1.0
     history: Path | None = None
+    provision: str = "process"
+    status: Path | None = None
 
 
 class Session:
@@ -55,6 +57,7 @@ class Session:
         try:
             self._pooled, self.hello = self._connect()
             self.clock = self._pooled.check_clock()
+            self._tell(f"starting {self.hello.broker}")
             self.broker = brokers.provision(
                 self.hello.broker,
                 domains=tuple(contract.domains),
@@ -62,6 +65,10 @@ class Session:
                 url=options.broker_url,
                 dedicated=options.dedicated_broker,
                 directory=self.directory,
+                how=options.provision,
+                progress=lambda done, whole: self._tell(
+                    f"fetching {self.hello.broker}: {done >> 20} of {whole >> 20} MB"
+                ),
             )
             if options.history is not None:
                 self.history = histories.Writer(
@@ -79,6 +86,11 @@ class Session:
         """Return the recorder of one case; what it records is written while the case runs."""
         writer = self.history
         return Recorder(None if writer is None else lambda event: writer.add(case, event))
+
+    def _tell(self, text: str) -> None:
+        """Tell whoever started this run what it is waiting for."""
+        if self.options.status is not None:
+            self.options.status.write_text(text, "utf-8")
 
     def _connect(self) -> tuple[Driver, Hello]:
         driver = drivers.connect(self.options.driver, time_scale=self.options.time_scale)

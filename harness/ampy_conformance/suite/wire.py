@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from ampy_conformance.suite.bus import Published
     from ampy_conformance.suite.session import Session
 
-# Headers of the transport, not of the envelope: a client writes them for its broker.
-TRANSPORT = ("nats-",)
 # A field number that no payload type of the contract uses, as a later minor version might.
 UNKNOWN_FIELD = bytes([0xFA, 0x3F, 0x05]) + b"later"
 
@@ -223,7 +221,7 @@ class WireSide(Judging):
             dead = is_dead(each)
             detail: dict[str, Any] = {"stream": each.stream}
             if dead:
-                detail["missing_headers"] = _missing(each, live)
+                detail["missing_headers"] = self._missing(each, live)
             elif at := _nanoseconds(each.header("produced_at")):
                 detail["produced_ns"] = at
             self.history.add(
@@ -248,6 +246,17 @@ class WireSide(Judging):
                     detail={"at_ns": each.t_ns},
                 )
         self.history.add("mark", detail={"audited": True})
+
+    def _missing(
+        self, letter: WireRecord, live: Mapping[tuple[str, str | None], WireRecord]
+    ) -> int | None:
+        """Return how many headers of the original a dead letter lacks or changes; None without one."""
+        topic = letter.header("original_topic")
+        original = live.get((topic or "", letter.header("message_id")))
+        if original is None:
+            return None
+        ours = {each for each in original.headers if not self.broker.is_transport(each[0])}
+        return len(ours - set(letter.headers))
 
     # -- reading ------------------------------------------------------------------------
 
@@ -377,16 +386,6 @@ def is_dead(record: WireRecord) -> bool:
     """Tell whether a record is on a topic of the dlq domain, in whatever form (A-05)."""
     tokens = record.topic.split(".")
     return len(tokens) > 2 and tokens[2] == "dlq"
-
-
-def _missing(letter: WireRecord, live: Mapping[tuple[str, str | None], WireRecord]) -> int | None:
-    """Return how many headers of the original a dead letter lacks or changes; None without one."""
-    topic = letter.header("original_topic")
-    original = live.get((topic or "", letter.header("message_id")))
-    if original is None:
-        return None
-    ours = {each for each in original.headers if not each[0].lower().startswith(TRANSPORT)}
-    return len(ours - set(letter.headers))
 
 
 def _nanoseconds(text: str | None) -> int | None:
