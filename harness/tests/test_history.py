@@ -79,6 +79,52 @@ def test_every_property_finds_its_planted_violation_and_nothing_else(tmp_path, r
     assert {each.scope for each in result.examples} == {"broken"}
 
 
+def on_kafka(rows):
+    """The same history with Kafka's positions: each log is partition 0 of a topic."""
+    return [
+        {**each, "position": f"0:{each['position']}"} if each.get("position") else each
+        for each in rows
+    ]
+
+
+@pytest.mark.parametrize("rule", PROPERTIES, ids=lambda each: each.name)
+def test_positions_of_kafka_are_judged_alike(tmp_path, rule):
+    sound, broken = (on_kafka(each) for each in planted.PLANTED[rule.name])
+    rows = [*planted.numbered("sound", sound), *planted.numbered("broken", broken)]
+    connection = properties.open_history(CONTRACT, write(tmp_path / "h.jsonl", rows))
+    (result,) = properties.judge(connection, [rule])
+    assert result.covered
+    assert {each.scope for each in result.examples} == {"broken"}
+
+
+def test_no_partition_is_compared_with_another(tmp_path):
+    """A member that begins far on in one partition has skipped nothing in another."""
+
+    def history(open_in):
+        """Record 0 of partition 0 is left open; another member begins later, in `open_in`."""
+        rows = [{"kind": "mark", "group": "g", "subscription": each,
+                 "detail": {"start": "earliest", "credit": 9}} for each in ("s", "t")]  # fmt: skip
+        for n, (partition, offset) in enumerate([(0, 1), (0, 5), (1, 0), (1, 9)]):
+            rows.append(
+                {"kind": "audit", "topic": f"t{partition}", "key": "k", "body_hash": f"b{n}",
+                 "message_id": f"m{n}", "position": f"{partition}:{offset}",
+                 "detail": {"stream": f"t{partition}/{partition}"}}
+            )  # fmt: skip
+        order = [("s", 1), ("s", 2), ("t", 1 if open_in == 0 else 3)]
+        for sub, n in order:
+            partition, offset = [(0, 1), (0, 5), (1, 0), (1, 9)][n]
+            where = {"group": "g", "subscription": sub, "delivery": f"{sub}{n}",
+                     "topic": f"t{partition}", "key": "k", "body_hash": f"b{n}"}  # fmt: skip
+            rows.append({"kind": "deliver", "attempt": 1, "message_id": f"m{n}",
+                         "position": f"{partition}:{offset}", **where})  # fmt: skip
+            rows.append({"kind": "effect", **where})
+        rows += planted.OVER
+        return planted.numbered("x", rows)
+
+    assert "x" in violated(tmp_path / "h.jsonl", history(open_in=0))["resume_gap"]
+    assert violated(tmp_path / "h.jsonl", history(open_in=1))["resume_gap"] == set()
+
+
 def test_spoiled_histories_are_judged_as_the_plain_statements_judge_them(tmp_path):
     """Three thousand histories, most of them illegal, two statements of each property."""
     seeds = range(10_000, 13_000)
