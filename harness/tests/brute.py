@@ -125,9 +125,15 @@ def proven(a: Row, b: Row) -> bool:
     return a["subscription"] == b["subscription"] or b["t_ns"] > a["confirmed_ns"] + 250_000_000
 
 
+def dead(each: Row) -> bool:
+    """Tell whether a dead letter was delivered: each group writes its own, under the same id."""
+    return ".dlq." in each["topic"]
+
+
 def double_effect(rows: list[Row]) -> bool:
     return any(
         proven(a, b)
+        and not dead(b)
         and (a["group"], a["message_id"].lower(), a["topic"])
         == (b["group"], b["message_id"].lower(), b["topic"])
         for a in effects(rows)
@@ -138,6 +144,7 @@ def double_effect(rows: list[Row]) -> bool:
 def double_effect_by_key(rows: list[Row]) -> bool:
     return any(
         proven(a, b)
+        and not dead(b)
         and a.get("dedupe_key") is not None
         and (a["group"], a["topic"], a["dedupe_key"])
         == (b["group"], b["topic"], b.get("dedupe_key"))
