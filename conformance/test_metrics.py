@@ -238,7 +238,7 @@ def test_lag_is_a_gauge_that_rises_and_falls(lab):
     def gauge():
         return bus.scrape().total("bus.consumer_lag", consumer=subscription.told_group)
 
-    lab.control(lab.delivered(subscription, wanted[0]), "a valid record was not delivered")
+    lab.control(lab.delivered_one(subscription, *wanted), "no valid record was delivered")
     found = bus.scrape().find("bus.consumer_lag")
     lab.true("OBS-05", found, "there is no bus.consumer_lag")
     missing = [e for e in ("topic", "consumer") if not all(s.labels.get(e) for s in found)]

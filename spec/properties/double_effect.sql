@@ -11,6 +11,7 @@ FROM effects AS a
 JOIN effects AS b
   ON b.scope = a.scope AND b.grp = a.grp AND b.message_id = a.message_id AND b.topic = a.topic
 WHERE b.delivered > a.confirmed
+  AND b.topic NOT LIKE 'ampy.%.dlq.%'  -- each group writes its own dead letter, all under one id
   AND (b.subscription = a.subscription OR b.started_ns > a.confirmed_ns + 250000000)
   AND b.replay IS NULL
   AND NOT EXISTS (

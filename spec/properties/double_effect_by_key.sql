@@ -12,6 +12,7 @@ JOIN effects AS b
   ON b.scope = a.scope AND b.grp = a.grp AND b.topic = a.topic AND b.dedupe_key = a.dedupe_key
  AND b.message_id <> a.message_id
 WHERE b.delivered > a.confirmed
+  AND b.topic NOT LIKE 'ampy.%.dlq.%'  -- each group writes its own dead letter, all under one id
   AND (b.subscription = a.subscription OR b.started_ns > a.confirmed_ns + 250000000)
   AND NOT EXISTS (
     SELECT 1 FROM pauses AS z

@@ -165,7 +165,7 @@ def pause_consumer(campaign: Campaign) -> int:
 def pause_broker(campaign: Campaign) -> int:
     campaign.fault("pause-broker")
     campaign.lab.broker.freeze()
-    time.sleep(2.5)
+    time.sleep(4.0)  # three attempts of 0.7 s, with what a client adds to each
     campaign.lab.broker.thaw()
     campaign.healed()
     time.sleep(1.0)

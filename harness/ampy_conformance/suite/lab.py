@@ -220,6 +220,14 @@ class Lab(WireSide):
         """Wait until the record was delivered, settled or not."""
         return self.attempted(subscription, sample, 1)
 
+    def delivered_one(self, subscription: Subscription, *wanted: Sample) -> bool:
+        """Wait until one of these records was delivered: which key is first, nobody promises."""
+        return self._until(
+            [subscription],
+            lambda: any(subscription.of(each.digest) for each in wanted),
+            PATIENCE,
+        )
+
     def attempted(self, subscription: Subscription, sample: Sample, times: int) -> bool:
         """Wait until the record was delivered this often."""
         return self._until(
