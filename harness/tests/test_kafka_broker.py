@@ -192,11 +192,13 @@ def test_topics_made_by_the_binding_are_found(
     lane: kafka_broker.KafkaLane, wire: KafkaObserver
 ) -> None:
     name = f"ampy.dev.bars.v1.{lane.name}"
+    assert wire.records() == []
     kafka_admin.create_topics(wire._link, [name], 1)
     producer = confluent.Producer(client(lane))
     producer.produce(name, b"long form", b"k")
     assert producer.flush(20) == 0
 
+    assert [each.topic for each in wire.records()] == [name], "the newest topic is read at once"
     found = wire.wait_for(lambda each: each.topic == name, 10.0, where="log")
     assert found is not None
     assert (found.payload, found.stream) == (b"long form", f"{name}/0")

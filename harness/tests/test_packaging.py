@@ -12,7 +12,7 @@ import ampy_conformance
 from ampy_conformance._layout import PACKAGE, room
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-ROOMS = ("spec", "schemas", "golden", "faulty", "conformance", "interop")
+ROOMS = ("spec", "schemas", "golden", "faulty", "conformance", "interop", "kits", "drivers")
 
 
 def known_to_git(folder: str) -> set[str]:

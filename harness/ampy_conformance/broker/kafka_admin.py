@@ -34,6 +34,8 @@ GROUP_NOT_FOUND = 69
 TOPIC_RESOURCE = 2
 SET, DELETE = 0, 1
 FETCH_BYTES = 33554432
+# A topic's partitions have their leaders some 100 ms after it was made.
+LEADER_SECONDS, LEADER_PAUSE = 5.0, 0.02
 # Where the CRC of a record batch stands.
 CRC_AT = struct.calcsize(">qiib")
 CONTROL_BATCH = 0x20
@@ -140,9 +142,23 @@ def _until(holds: Any, says: str, seconds: float = 30.0) -> None:
 
 
 def offsets(link: KafkaLink, partitions: Collection[Partition], at: int) -> dict[Partition, int]:
-    """Return the first (EARLIEST) or the next (LATEST) offset of partitions."""
+    """Return the first (EARLIEST) or the next (LATEST) offset of partitions.
+
+    A partition that was made a moment ago has no leader yet; it is waited for.
+    """
     if not partitions:
         return {}
+    deadline = time.monotonic() + LEADER_SECONDS
+    while True:
+        try:
+            return _offsets(link, partitions, at)
+        except KafkaRefusedError as error:
+            if error.code != NOT_LEADER or time.monotonic() > deadline:
+                raise
+        time.sleep(LEADER_PAUSE)
+
+
+def _offsets(link: KafkaLink, partitions: Collection[Partition], at: int) -> dict[Partition, int]:
     make = protocol().consumer.ListOffsetsRequest
     request = make(
         replica_id=-1,

@@ -94,9 +94,9 @@ class KafkaObserver(Observer):
             except BrokerError:
                 self._over.wait(AFTER_TROUBLE_SECONDS)
 
-    def _discover(self) -> None:
-        """Look for topics that were made after the lane."""
-        if time.monotonic() - self._known < TOPICS_SECONDS:
+    def _discover(self, *, now: bool = False) -> None:
+        """Look for topics that were made after the lane, `now` or if the last look is long ago."""
+        if not now and time.monotonic() - self._known < TOPICS_SECONDS:
             return
         self._known = time.monotonic()
         fresh = {
@@ -144,7 +144,7 @@ class KafkaObserver(Observer):
         """Read everything that the logs hold now."""
         if self._over.is_set():
             return
-        self._discover()
+        self._discover(now=True)  # a record in a topic that is a moment old is no lost record
         while True:
             with self._reading:
                 places = dict(self._next)
