@@ -142,6 +142,8 @@ def test_a_pattern_finds_its_topics():
     assert not may_hold("ampy.dev.bars", "ampy.dev.bars.v1")
     assert not may_hold("ampy.>", "other")
     assert may_hold("ampy.dev.bars.v1.>", "ampy.dev.bars.v1.XNAS.AAPL")
+    assert may_hold("ampy.dev.dlq.v1.>", "ampy.dev.dlq.v1")
+    assert not may_hold("ampy.dev.>", "ampy.dev.dlq.v1")
 
 
 def test_a_ledger_commits_no_further_than_the_first_gap():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # As `spec/kafka.yaml` names it: the Kafka topic is only the beginning of the logical one.
 TOPIC_HEADER = "topic"
+DEAD = "dlq"
 TOKENS = 4  # ampy.{env}.{domain}.{version}
 
 
@@ -30,8 +31,13 @@ def exact(pattern: str) -> bool:
 
 
 def may_hold(pattern: str, name: str) -> bool:
-    """Tell whether a Kafka topic can hold records of a pattern; long names are topics in full."""
+    """Tell whether a Kafka topic can hold records of a pattern; long names are topics in full.
+
+    Dead letters come to those only who name their domain: on NATS they are another stream.
+    """
     wanted, tokens = pattern.split("."), name.split(".")
+    if tokens[2:3] == [DEAD] and wanted[2:3] != [DEAD]:
+        return False
     for want, token in zip(wanted, tokens, strict=False):
         if want == ">":
             return True
