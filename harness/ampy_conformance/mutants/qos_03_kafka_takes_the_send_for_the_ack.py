@@ -23,7 +23,7 @@ class Driver(Reference):
         send = super()._send
 
         async def later() -> None:
-            await asyncio.sleep(5)
+            await asyncio.sleep(60)
             await send(bus, outgoing)
 
         task: asyncio.Task[Any] = asyncio.ensure_future(later())
