@@ -291,7 +291,7 @@ def _order(pair: Pair) -> None:
     lab = pair.lab
     wanted = lab.series(SERIES)
     pair.publish(*wanted[: SERIES // 2])  # a backlog, and what comes while it is worked off
-    subscription = pair.subscribe(wanted[0])
+    subscription = pair.subscribe(wanted[0], credit=2)
     pair.publish(*wanted[SERIES // 2 :])
     pair.arrives(subscription, wanted[0])
     arrived = lab.arrived(subscription, *wanted)
