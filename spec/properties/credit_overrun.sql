@@ -5,18 +5,20 @@
 -- coverage
 SELECT count(*) FROM deliveries
 -- violations
-WITH line AS (
-  SELECT scope, subscription, seq, 1 AS step, 0 AS room FROM deliveries
+WITH room AS (
+  SELECT scope, subscription, sum(credit) AS room
+  FROM marks WHERE credit IS NOT NULL GROUP BY scope, subscription),
+line AS (
+  SELECT scope, subscription, seq, 1 AS step FROM deliveries
   UNION ALL
-  SELECT scope, subscription, seq, -1 AS step, 0 AS room FROM ends
-  UNION ALL
-  SELECT scope, subscription, seq, 0 AS step, credit AS room FROM events
-  WHERE kind = 'mark' AND credit IS NOT NULL),
+  SELECT scope, subscription, seq, -1 AS step FROM ends),
 run AS (
   SELECT scope, subscription, seq, step,
          sum(step) OVER (PARTITION BY scope, subscription ORDER BY seq
-           RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS open,
-         sum(room) OVER (PARTITION BY scope, subscription) AS room
+           RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS open
   FROM line)
-SELECT scope, seq, subscription || ' has ' || open || ' open deliveries, ' || room || ' were granted' AS says
-FROM run WHERE step = 1 AND room > 0 AND open > room
+SELECT r.scope, r.seq,
+       r.subscription || ' has ' || r.open || ' open deliveries, ' || m.room || ' were granted' AS says
+FROM run AS r
+JOIN room AS m ON m.scope = r.scope AND m.subscription = r.subscription
+WHERE r.step = 1 AND m.room > 0 AND r.open > m.room

@@ -4,19 +4,17 @@
 -- means: first deliveries of one producer and key to a group are not in the order of their publishes
 -- coverage
 SELECT count(*) FROM (
-  SELECT 1 FROM deliveries AS d
-  JOIN publishes AS p ON p.scope = d.scope AND p.body_hash = d.body_hash AND p.outcome = 'ok'
-  GROUP BY d.scope, d.grp, p.producer, p.key HAVING count(DISTINCT p.uid) > 1)
+  SELECT 1 FROM handed GROUP BY scope, grp, producer, key HAVING min(uid) <> max(uid))
 -- violations
-WITH first AS (
-  SELECT d.scope, d.grp, p.producer, p.key, p.pseq, p.uid, min(d.seq) AS seq
-  FROM deliveries AS d
-  JOIN publishes AS p ON p.scope = d.scope AND p.body_hash = d.body_hash AND p.outcome = 'ok'
-  GROUP BY ALL),
-ranked AS (
+WITH ranked AS (
   SELECT *, max(pseq) OVER (
     PARTITION BY scope, grp, producer, key ORDER BY seq
     RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-  FROM first)
-SELECT scope, seq, uid || ' came to ' || grp || ' after number ' || before || ' of its key' AS says
-FROM ranked WHERE before > pseq
+  FROM handed)
+SELECT DISTINCT r.scope, r.seq,
+       r.uid || ' came to ' || r.grp || ' after number ' || r.before || ' of its key' AS says
+FROM ranked AS r
+-- Only the first delivery counts.
+ANTI JOIN repeated AS a
+  ON a.scope = r.scope AND a.grp = r.grp AND a.body_hash = r.body_hash AND a.first < r.seq
+WHERE r.before > r.pseq

@@ -15,8 +15,8 @@ SELECT d.scope, max(d.seq) AS seq,
        'a record failed ' || count(*) || ' times in ' || d.grp || ' and is not in the DLQ' AS says
 FROM deliveries AS d
 JOIN scopes AS a ON a.scope = d.scope AND a.audited AND a.waited
-LEFT JOIN effects AS e ON e.scope = d.scope AND e.grp = d.grp AND e.body_hash = d.body_hash
+ANTI JOIN effects AS e ON e.scope = d.scope AND e.grp = d.grp AND e.body_hash = d.body_hash
 ANTI JOIN graves AS g ON g.scope = d.scope AND g.body_hash = d.body_hash
-WHERE e.scope IS NULL AND d.topic NOT LIKE 'ampy.%.dlq.%'
+WHERE d.topic NOT LIKE 'ampy.%.dlq.%'
 GROUP BY d.scope, d.grp, d.body_hash, a.max_attempts
 HAVING count(*) >= a.max_attempts

@@ -14,5 +14,4 @@ WHERE p.outcome = 'fail'
     SELECT 1 FROM publishes AS o
     WHERE o.scope = p.scope AND o.body_hash = p.body_hash AND o.uid <> p.uid AND o.outcome <> 'fail')
   AND NOT EXISTS (
-    SELECT 1 FROM events AS i
-    WHERE i.scope = p.scope AND i.body_hash = p.body_hash AND i.kind = 'inject')
+    SELECT 1 FROM injected AS i WHERE i.scope = p.scope AND i.body_hash = p.body_hash)

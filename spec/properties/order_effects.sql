@@ -4,17 +4,12 @@
 -- means: an instruction took effect before an earlier one of the same order that took effect later
 -- coverage
 SELECT count(*) FROM (
-  SELECT 1 FROM effects AS e
-  JOIN publishes AS p ON p.scope = e.scope AND p.body_hash = e.body_hash AND p.outcome = 'ok'
-  WHERE e.topic LIKE 'ampy.%.orders.%'
-  GROUP BY e.scope, e.grp, p.producer, p.key HAVING count(DISTINCT p.uid) > 1)
+  SELECT 1 FROM taken WHERE topic LIKE 'ampy.%.orders.%'
+  GROUP BY scope, grp, producer, key HAVING min(uid) <> max(uid))
 -- violations
 WITH first AS (
-  SELECT e.scope, e.grp, p.producer, p.key, p.pseq, p.uid, min(e.seq) AS seq
-  FROM effects AS e
-  JOIN publishes AS p ON p.scope = e.scope AND p.body_hash = e.body_hash AND p.outcome = 'ok'
-  WHERE e.topic LIKE 'ampy.%.orders.%'
-  GROUP BY ALL),
+  SELECT scope, grp, producer, key, pseq, uid, min(seq) AS seq
+  FROM taken WHERE topic LIKE 'ampy.%.orders.%' GROUP BY ALL),
 ranked AS (
   SELECT *, max(pseq) OVER (
     PARTITION BY scope, grp, producer, key ORDER BY seq

@@ -3,13 +3,13 @@
 -- severity: fail
 -- means: after a fault was healed nothing could be published or handled any more
 -- coverage
-SELECT count(*) FROM events WHERE kind = 'fault' AND fault = 'healed'
+SELECT count(*) FROM faults WHERE fault = 'healed'
 -- violations
 SELECT h.scope, h.seq, 'nothing was acknowledged and handled any more after the fault' AS says
-FROM events AS h
+FROM faults AS h
 JOIN scopes AS s ON s.scope = h.scope AND s.waited
-WHERE h.kind = 'fault' AND h.fault = 'healed'
-  AND (NOT EXISTS (
-    SELECT 1 FROM publishes AS p
-    WHERE p.scope = h.scope AND p.outcome = 'ok' AND p.seq > h.seq
-      AND EXISTS (SELECT 1 FROM effects AS e WHERE e.scope = p.scope AND e.body_hash = p.body_hash)))
+LEFT JOIN (
+  SELECT p.scope, max(p.seq) AS seq FROM publishes AS p
+  SEMI JOIN effects AS e ON e.scope = p.scope AND e.body_hash = p.body_hash
+  WHERE p.outcome = 'ok' GROUP BY p.scope) AS l ON l.scope = h.scope AND l.seq > h.seq
+WHERE h.fault = 'healed' AND l.scope IS NULL

@@ -4,9 +4,8 @@
 -- means: what a killed member had in its hands was never given to another
 -- coverage
 SELECT count(*) FROM deliveries AS d
-JOIN events AS k
-  ON k.scope = d.scope AND k.kind = 'fault' AND k.fault = 'killed' AND k.actor = d.actor
- AND k.seq > d.seq
+JOIN faults AS k
+  ON k.scope = d.scope AND k.fault = 'killed' AND k.actor = d.actor AND k.seq > d.seq
 LEFT JOIN ends AS e
   ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
 LEFT JOIN effects AS f
@@ -18,9 +17,8 @@ SELECT DISTINCT d.scope, d.seq,
        'delivery ' || d.delivery || ' was open when its member of ' || d.grp
        || ' was killed, and nothing came of it' AS says
 FROM deliveries AS d
-JOIN events AS k
-  ON k.scope = d.scope AND k.kind = 'fault' AND k.fault = 'killed' AND k.actor = d.actor
- AND k.seq > d.seq
+JOIN faults AS k
+  ON k.scope = d.scope AND k.fault = 'killed' AND k.actor = d.actor AND k.seq > d.seq
 LEFT JOIN ends AS e
   ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
  AND e.seq < k.seq

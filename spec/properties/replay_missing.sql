@@ -10,17 +10,20 @@ SELECT q.scope, s.seq,
 FROM requests AS q
 JOIN (SELECT scope, replay, grp, max(TRY_CAST(position AS BIGINT)) AS reached
       FROM replayed GROUP BY ALL) AS a ON a.scope = q.scope AND a.replay = q.request
-JOIN stored AS s
-  ON s.scope = q.scope AND s.place < a.reached AND s.produced_ns >= q.from_ns
+-- What a group was never given had no effect in it.
+JOIN unhandled AS s
+  ON s.scope = q.scope AND s.grp = a.grp AND s.place < a.reached AND s.produced_ns >= q.from_ns
  AND s.produced_ns < q.until_ns AND split_part(s.topic, '.', 2) = q.env
  AND split_part(s.topic, '.', 3) = q.domain AND split_part(s.topic, '.', 4) = 'v1'
 JOIN (SELECT DISTINCT scope, grp, topic FROM deliveries) AS t
   ON t.scope = q.scope AND t.grp = a.grp AND t.topic = s.topic
+ANTI JOIN deliveries AS d
+  ON d.scope = s.scope AND d.grp = a.grp AND d.body_hash = s.body_hash
+ANTI JOIN deliveries AS m
+  ON m.scope = s.scope AND m.grp = a.grp AND m.message_id = s.message_id
+ANTI JOIN corrupt AS c ON c.scope = s.scope AND c.body_hash = s.body_hash
+ANTI JOIN effects AS e
+  ON e.scope = s.scope AND e.grp = a.grp AND e.topic = s.topic AND e.dedupe_key = s.dedupe_key
+ANTI JOIN publishes AS p
+  ON p.scope = s.scope AND p.body_hash = s.body_hash AND p.outcome <> 'ok'
 WHERE NOT q.narrow
-  AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.scope = s.scope AND d.grp = a.grp
-                  AND (d.body_hash = s.body_hash OR d.message_id = s.message_id))
-  AND NOT EXISTS (SELECT 1 FROM corrupt AS c WHERE c.scope = s.scope AND c.body_hash = s.body_hash)
-  AND NOT EXISTS (SELECT 1 FROM effects AS e WHERE e.scope = s.scope AND e.grp = a.grp
-                  AND e.topic = s.topic AND e.dedupe_key = s.dedupe_key)
-  AND NOT EXISTS (SELECT 1 FROM publishes AS p WHERE p.scope = s.scope
-                  AND p.body_hash = s.body_hash AND p.outcome <> 'ok')

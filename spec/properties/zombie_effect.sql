@@ -4,10 +4,11 @@
 -- means: a frozen member went on working on a key that another had taken over
 -- coverage
 SELECT count(*) FROM pauses AS p
-JOIN deliveries AS d ON d.scope = p.scope AND d.seq > p.paused AND d.seq < p.resumed
-JOIN deliveries AS m
-  ON m.scope = p.scope AND m.subscription = p.subscription AND m.grp = d.grp
- AND m.seq < p.paused AND d.subscription <> p.subscription
+JOIN (SELECT scope, grp, subscription, min(seq) AS began FROM deliveries GROUP BY ALL) AS m
+  ON m.scope = p.scope AND m.subscription = p.subscription AND m.began < p.paused
+JOIN deliveries AS d
+  ON d.scope = p.scope AND d.grp = m.grp AND d.subscription <> p.subscription
+ AND d.seq > p.paused AND d.seq < p.resumed
 -- violations
 SELECT DISTINCT z.scope, z.delivered AS seq,
        'the member that was frozen handled ' || z.delivery || ' of ' || z.grp
