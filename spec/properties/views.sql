@@ -1,5 +1,6 @@
 -- Projections that the properties share. `scope` is a case of the suite, `grp` a consumer group;
--- events are compared by `seq`, their order within the scope.
+-- events are compared by `seq`, their order within the scope. Bodies and ids are only ever compared;
+-- message ids come in lower case.
 
 -- Publishes: what was asked for, and what the binding said; without an answer it is `info`.
 CREATE TABLE publishes AS
@@ -22,7 +23,7 @@ SELECT scope, body_hash FROM publishes UNION SELECT scope, body_hash FROM inject
 
 CREATE TABLE deliveries AS
 SELECT scope, seq, t_ns, coalesce(started_ns, t_ns) AS started_ns, actor, grp, subscription, delivery, body_hash,
-       lower(message_id) AS message_id, dedupe_key, topic, key, attempt, position, replay
+       message_id, dedupe_key, topic, key, attempt, position, replay
 FROM events WHERE kind = 'deliver';
 
 -- Effects: deliveries whose handler succeeded; `confirmed` is when the binding had recorded it.
@@ -51,7 +52,7 @@ GROUP BY scope, subscription, delivery;
 -- What the raw client read from the log at the end, live records and dead letters.
 CREATE TABLE stored AS
 SELECT scope, seq, stream, position, TRY_CAST(position AS BIGINT) AS place, topic, key,
-       lower(message_id) AS message_id, dedupe_key, body_hash, produced_ns
+       message_id, dedupe_key, body_hash, produced_ns
 FROM events WHERE kind = 'audit';
 CREATE TABLE graves AS
 SELECT scope, seq, stream, position, topic, body_hash, missing_headers
@@ -174,7 +175,7 @@ GROUP BY p.scope, p.subscription, p.seq;
 
 -- Everything that passed by on the wire, also what no stream took: the attempts of producers.
 CREATE TABLE sent AS
-SELECT scope, seq, topic, lower(message_id) AS message_id, body_hash, at_ns
+SELECT scope, seq, topic, message_id, body_hash, at_ns
 FROM events WHERE kind = 'wire';
 CREATE TABLE resent AS
 SELECT scope, body_hash FROM sent GROUP BY scope, body_hash HAVING count(*) > 1;
