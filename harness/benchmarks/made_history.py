@@ -124,7 +124,7 @@ line(due, rest) AS (
   FROM records WHERE n % 1000 = 502 AND loose
   UNION ALL
   SELECT ($records * 3 + 3000 + n) * 100 + i, '"kind": "wire", "actor": "raw", "incarnation": 0, "message_id": "' || id || '", "topic": "' || topic || '", "body_hash": "' || body
-    || '", "detail": {"at_ns": ' || n * 1000000 + CAST(400000000 * (2 ** i - 1) * (1 + n * 7 % 400 / 1000.0) AS BIGINT) || '}'
+    || '", "detail": {"at_ns": ' || n * 1000000 + CAST(400000000 * (2 ** i - 1) * (1 + n // 400 * 7 % 400 / 1000.0) AS BIGINT) || '}'
   FROM (SELECT *, unnest(range(CASE WHEN unknown THEN 4 ELSE 1 END)) AS i FROM records)
   UNION ALL
   SELECT ($records * 5 + 9000) * 100, '"kind": "mark", "actor": "harness", "incarnation": 0, "detail": {"audited": true}')

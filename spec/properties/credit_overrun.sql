@@ -15,7 +15,7 @@ line AS (
 run AS (
   SELECT scope, subscription, seq, step,
          sum(step) OVER (PARTITION BY scope, subscription ORDER BY seq
-           RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS open
+           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS open
   FROM line)
 SELECT r.scope, r.seq,
        r.subscription || ' has ' || r.open || ' open deliveries, ' || m.room || ' were granted' AS says

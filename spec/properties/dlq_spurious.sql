@@ -15,5 +15,5 @@ WHERE NOT EXISTS (
   -- An attempt whose effect was not recorded, because its member died, has failed as well.
   SELECT 1 FROM deliveries AS d
   LEFT JOIN effects AS e
-    ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
+    ON e.scope = d.scope AND e.handle = d.handle
   WHERE d.scope = g.scope AND d.body_hash = g.body_hash AND e.confirmed IS NULL)

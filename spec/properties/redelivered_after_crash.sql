@@ -7,9 +7,9 @@ SELECT count(*) FROM deliveries AS d
 JOIN faults AS k
   ON k.scope = d.scope AND k.fault = 'killed' AND k.actor = d.actor AND k.seq > d.seq
 LEFT JOIN ends AS e
-  ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
+  ON e.scope = d.scope AND e.handle = d.handle
 LEFT JOIN effects AS f
-  ON f.scope = d.scope AND f.subscription = d.subscription AND f.delivery = d.delivery
+  ON f.scope = d.scope AND f.handle = d.handle
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
 WHERE e.seq IS NULL OR (f.seq IS NOT NULL AND f.confirmed IS NULL)
 -- violations
@@ -20,7 +20,7 @@ FROM deliveries AS d
 JOIN faults AS k
   ON k.scope = d.scope AND k.fault = 'killed' AND k.actor = d.actor AND k.seq > d.seq
 LEFT JOIN ends AS e
-  ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
+  ON e.scope = d.scope AND e.handle = d.handle
  AND e.seq < k.seq
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
 JOIN due AS r

@@ -5,14 +5,14 @@
 -- coverage
 SELECT count(*) FROM deliveries AS d
 JOIN ends AS e
-  ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
+  ON e.scope = d.scope AND e.handle = d.handle
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
 WHERE e.effect IS NULL
 -- violations
 SELECT d.scope, d.seq, 'delivery ' || d.delivery || ' failed in ' || d.grp || ', and nothing came of it' AS says
 FROM deliveries AS d
 JOIN ends AS e
-  ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
+  ON e.scope = d.scope AND e.handle = d.handle
  AND e.effect IS NULL
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
 JOIN due AS r

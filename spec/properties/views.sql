@@ -1,6 +1,6 @@
 -- Projections that the properties share. `scope` is a case of the suite, `grp` a consumer group;
 -- events are compared by `seq`, their order within the scope. Bodies and ids are only ever compared;
--- message ids come in lower case.
+-- message ids come in lower case, and `handle` stands for subscription and delivery.
 
 -- Publishes: what was asked for, and what the binding said; without an answer it is `info`.
 CREATE TABLE publishes AS
@@ -11,9 +11,16 @@ LEFT JOIN events AS e
   ON e.scope = i.scope AND e.uid = i.uid AND e.kind IN ('ok', 'fail', 'info')
 WHERE i.kind = 'invoke';
 
+-- What there is little of, taken together from the many.
+CREATE TABLE rare AS
+SELECT scope, seq, t_ns, kind, actor, grp, subscription, topic, body_hash, position, stream, corrupt,
+       missing_headers, credit, backoff_base_ms, started, audited, drained, max_attempts, fault,
+       request, domain, from_ns, until_ns, narrow
+FROM events WHERE kind IN ('inject', 'dlq', 'mark', 'fault', 'checkpoint', 'replay');
+
 -- Published raw, past the binding; `corrupt` bodies no handler may be given.
 CREATE TABLE injected AS
-SELECT scope, seq, body_hash, position, corrupt FROM events WHERE kind = 'inject';
+SELECT scope, seq, body_hash, position, corrupt FROM rare WHERE kind = 'inject';
 CREATE TABLE corrupt AS
 SELECT DISTINCT scope, body_hash FROM injected WHERE corrupt;
 
@@ -22,32 +29,31 @@ CREATE TABLE known AS
 SELECT scope, body_hash FROM publishes UNION SELECT scope, body_hash FROM injected;
 
 CREATE TABLE deliveries AS
-SELECT scope, seq, t_ns, coalesce(started_ns, t_ns) AS started_ns, actor, grp, subscription, delivery, body_hash,
-       message_id, dedupe_key, topic, key, attempt, position, replay
+SELECT scope, seq, t_ns, coalesce(started_ns, t_ns) AS started_ns, actor, grp, subscription, delivery, handle,
+       body_hash, message_id, dedupe_key, topic, key, attempt, position, replay
 FROM events WHERE kind = 'deliver';
 
 -- Effects: deliveries whose handler succeeded; `confirmed` is when the binding had recorded it.
 -- Two members may race: what one of them began (`started_ns`, its own stamp) within a quarter of a
 -- second after the other's confirmation was heard is no proof, for no lock spans both.
 CREATE TABLE effects AS
-SELECT e.scope, e.seq, d.grp, d.subscription, d.delivery, d.body_hash, d.message_id, d.dedupe_key,
+SELECT e.scope, e.seq, d.grp, d.subscription, d.delivery, d.handle, d.body_hash, d.message_id, d.dedupe_key,
        d.topic, d.key, d.replay, d.seq AS delivered, d.t_ns AS delivered_ns,
        d.started_ns, c.seq AS confirmed, c.t_ns AS confirmed_ns
 FROM events AS e
-JOIN deliveries AS d
-  ON d.scope = e.scope AND d.subscription = e.subscription AND d.delivery = e.delivery
+JOIN deliveries AS d ON d.scope = e.scope AND d.handle = e.handle
 LEFT JOIN (
-  SELECT scope, subscription, delivery, min(seq) AS seq, min(t_ns) AS t_ns
-  FROM events WHERE kind = 'settled' AND recorded GROUP BY scope, subscription, delivery) AS c
-  ON c.scope = e.scope AND c.subscription = e.subscription AND c.delivery = e.delivery
+  SELECT scope, handle, min(seq) AS seq, min(t_ns) AS t_ns
+  FROM events WHERE kind = 'settled' AND recorded GROUP BY scope, handle) AS c
+  ON c.scope = e.scope AND c.handle = e.handle
 WHERE e.kind = 'effect';
 
 -- How deliveries ended: by the handler's verdict, or because the binding gave up waiting.
 CREATE TABLE ends AS
-SELECT scope, subscription, delivery, min(seq) AS seq,
+SELECT scope, handle, min(subscription) AS subscription, min(seq) AS seq,
        min(CASE WHEN kind = 'effect' THEN seq END) AS effect
 FROM events WHERE kind IN ('effect', 'settle', 'abandoned')
-GROUP BY scope, subscription, delivery;
+GROUP BY scope, handle;
 
 -- What the raw client read from the log at the end, live records and dead letters.
 CREATE TABLE stored AS
@@ -56,15 +62,16 @@ SELECT scope, seq, stream, position, TRY_CAST(position AS BIGINT) AS place, topi
 FROM events WHERE kind = 'audit';
 CREATE TABLE graves AS
 SELECT scope, seq, stream, position, topic, body_hash, missing_headers
-FROM events WHERE kind = 'dlq';
+FROM rare WHERE kind = 'dlq';
 
 -- What was asked of drivers and members, and how far the run has come.
 CREATE TABLE marks AS
-SELECT scope, seq, subscription, credit, backoff_base_ms, started FROM events WHERE kind = 'mark';
+SELECT scope, seq, subscription, credit, backoff_base_ms, started, audited, drained, max_attempts
+FROM rare WHERE kind = 'mark';
 
 -- What the harness did and saw at the process and the network.
 CREATE TABLE faults AS
-SELECT scope, seq, t_ns, actor, subscription, fault FROM events WHERE kind = 'fault';
+SELECT scope, seq, t_ns, actor, subscription, fault FROM rare WHERE kind = 'fault';
 
 -- Consumer groups.
 CREATE TABLE circles AS
@@ -81,11 +88,8 @@ FROM (SELECT DISTINCT scope FROM events) AS e
 LEFT JOIN (
   SELECT scope, bool_or(coalesce(audited, FALSE)) AS audited,
          bool_or(drained IS NOT NULL) AS waited, min(max_attempts) AS max_attempts,
-         bool_or(kind = 'mark' AND started <> 'earliest') AS late_start
-  FROM events
-  WHERE audited IS NOT NULL OR drained IS NOT NULL OR max_attempts IS NOT NULL
-     OR started IS NOT NULL
-  GROUP BY scope) AS m ON m.scope = e.scope
+         bool_or(started <> 'earliest') AS late_start
+  FROM marks GROUP BY scope) AS m ON m.scope = e.scope
 LEFT JOIN (SELECT scope, count(*) AS groups FROM circles GROUP BY scope) AS g ON g.scope = e.scope
 LEFT JOIN (
   SELECT scope, bool_or(fault IN ('kill-broker', 'kill and restart')) AS broker_killed
@@ -161,7 +165,7 @@ FROM deliveries GROUP BY scope, grp, body_hash HAVING count(*) > 1;
 -- How far the broker counts a group, as the raw client asked again and again.
 CREATE TABLE checkpoints AS
 SELECT scope, seq, grp, stream, TRY_CAST(position AS BIGINT) AS place
-FROM events WHERE kind = 'checkpoint';
+FROM rare WHERE kind = 'checkpoint';
 
 -- Members that were frozen, and for how long: what they had buffered is nobody's fault.
 CREATE TABLE pauses AS
@@ -200,7 +204,7 @@ FROM gaps WHERE n >= 1 GROUP BY scope, n;
 CREATE TABLE requests AS
 SELECT scope, seq, request, domain, from_ns, until_ns, coalesce(narrow, FALSE) AS narrow,
        split_part(topic, '.', 2) AS env
-FROM events WHERE kind = 'replay';
+FROM rare WHERE kind = 'replay';
 CREATE TABLE replayed AS
 SELECT scope, seq, grp, subscription, delivery, replay, topic, message_id, body_hash, position
 FROM deliveries WHERE replay IS NOT NULL;

@@ -39,12 +39,14 @@ DETAILS = {
     "started_ns": "BIGINT",
 }  # fmt: skip
 RENAMED = {"case": "scope", "group": "grp", "start": "started"}
+# Codes by the name that the properties know them by; `handle` is a delivery of a subscription.
 CODES = {
-    "body_hash": ("body_code", "CAST(md5(body_hash) AS UUID)"),
-    "message_id": ("id_code", "CAST(md5(lower(message_id)) AS UUID)"),
-    "dedupe_key": ("dedupe_code", "CAST(md5(dedupe_key) AS UUID)"),
+    "body_hash": "CAST(md5(body_hash) AS UUID)",
+    "message_id": "CAST(md5(lower(message_id)) AS UUID)",
+    "dedupe_key": "CAST(md5(dedupe_key) AS UUID)",
+    "handle": "CAST(md5(subscription || ' ' || delivery) AS UUID)",
 }
-ENUMERATED = ("case", "actor", "topic", "key", "producer", "group", "subscription")
+ENUMERATED = ("case", "actor", "topic", "key", "producer", "group", "subscription", "stream")
 # Memory that DuckDB may take before it writes to disk; what Python and the file need comes on top.
 MEMORY = 4 << 30
 # Lines beyond this size are turned into a Parquet file before they are judged.
@@ -98,7 +100,7 @@ def read_lines(connection: DuckDBPyConnection, path: Path) -> None:
     detail = ", ".join(f'"{name}" {kind}' for name, kind in DETAILS.items())
     chosen = [f'"{name}"' for name in COLUMNS]
     chosen += [f'detail."{name}" AS "{name}"' for name in DETAILS]
-    chosen += [f"{how} AS {name}" for name, how in CODES.values()]
+    chosen += [f"{how} AS {name}_code" for name, how in CODES.items()]
     source = _read_json(path, detail=f"STRUCT({detail})")
     connection.execute(f"CREATE TABLE lines AS SELECT {', '.join(chosen)} FROM {source}")
     connection.execute("SET preserve_insertion_order = false")
@@ -124,12 +126,11 @@ def project(connection: DuckDBPyConnection) -> None:
     chosen = []
     for name in (*COLUMNS, *DETAILS):
         known_as = RENAMED.get(name, name)
-        if name in CODES:
-            chosen.append(f"{CODES[name][0]} AS {known_as}")
-        elif name in ENUMERATED:
+        if name in ENUMERATED:
             chosen.append(f'CAST("{name}" AS {name}_name) AS {known_as}')
-        else:
+        elif name not in CODES:
             chosen.append(f'"{name}" AS {known_as}')
+    chosen += [f"{name}_code AS {name}" for name in CODES]
     connection.execute(f"CREATE VIEW events AS SELECT {', '.join(chosen)} FROM lines")
 
 
@@ -164,7 +165,7 @@ def write_parquet(lines: Path, target: Path, facts: dict[str, str]) -> None:
     typed = ", ".join(f'"{name}": "{kind}"' for name, kind in DETAILS.items())
     chosen = [f'"{name}"' for name in (*COLUMNS, "incarnation", "detail")]
     chosen += [f'typed."{name}" AS "{name}"' for name in DETAILS]
-    chosen += [f"{how} AS {name}" for name, how in CODES.values()]
+    chosen += [f"{how} AS {name}_code" for name, how in CODES.items()]
     source = _read_json(lines, incarnation="BIGINT", detail="JSON")
     metadata = ", ".join(f"{_text(name)}: {_text(value)}" for name, value in facts.items())
     with engine() as connection:
