@@ -254,8 +254,8 @@ class KafkaMembership:
         fresh = {(each.topic, each.partition): self.ledger() for each in partitions}
         self._current |= fresh
         consumer.incremental_assign(partitions)
-        if self._paused:
-            self._quietly(consumer.pause, partitions)
+        # Said either way: a partition that was lost while it was paused comes back paused.
+        self._quietly(consumer.pause if self._paused else consumer.resume, partitions)
         self._tell(self._was_assigned, fresh)
 
     def _was_assigned(self, fresh: dict[Partition, Ledger]) -> None:
