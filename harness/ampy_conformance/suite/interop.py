@@ -143,6 +143,12 @@ class Pair:
         if broken:
             says = f"{became}, and on the wire the producer's record breaks the contract"
             raise ClauseFailed(broken[0].clause, says, broken[0].expected, broken[0].found)
+        if letter is None and self.members[0] is not self.members[1] and lab.broker.kind == "kafka":
+            # the short name and the long one are both legal, and a group reads one of them.
+            names = wire[0].stream, sample.topic
+            lab.covered(
+                names[0] == names[1], f"it lies in the Kafka topic {names[0]}, not {names[1]}"
+            )
         says = f"a valid record of {sample.domain} was {became}"
         raise ClauseFailed("QOS-01", says, topic_form(wire[0]), reason)
 
