@@ -124,7 +124,7 @@ def bench(test):
     return run
 
 
-async def until(predicate, seconds=8.0):
+async def until(predicate, seconds=30.0):
     deadline = asyncio.get_running_loop().time() + seconds
     while not predicate():
         assert asyncio.get_running_loop().time() < deadline, "it did not happen in time"
