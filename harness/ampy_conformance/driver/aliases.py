@@ -7,3 +7,6 @@ ALIASES = {
     "kafka": "py:ampy_conformance.bindings.kafka_driver:Driver",
     "nats": "py:ampy_conformance.bindings.nats_driver:Driver",
 }
+
+# What a shipped driver needs beside the default installation: an extra of this distribution.
+EXTRAS = {"kafka": "kafka"}
