@@ -28,7 +28,7 @@ def test_the_schema_is_valid_and_every_request_has_answer_and_deadline() -> None
     root = json.loads((room("schemas") / "driver" / "protocol.json").read_text("utf-8"))
     Draft202012Validator.check_schema(root)
     expected = "hello clock open open_producer publish subscribe credit settle serve_replay "
-    expected += "checkpoint lag query load_plan metrics unsubscribe close stop"
+    expected += "checkpoint lag query redrive load_plan metrics unsubscribe close stop"
     assert sorted(expected.split()) == sorted(FRAMES.operations)
     assert all(f"answer.{each}" in root["$defs"] for each in FRAMES.operations)
     assert all(FRAMES.deadline_ms(each) >= 1000 for each in FRAMES.operations)

@@ -35,3 +35,7 @@ def prepare(connectable: str, say: Callable[[str], None]) -> None:
     if isinstance(found, Shipped) and not found.ready:
         say(f"making the driver {found.name} ready (once; up to a minute) ...")
         found.connectable()
+
+
+# What a shipped driver needs beside the default installation: an extra of this distribution.
+EXTRAS = {"kafka": "kafka"}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ampy_conformance import __version__
+from ampy_conformance.driver.aliases import EXTRAS
 from ampy_conformance.driver.errors import DriverDied, DriverNotFound, DriverRefused
 from ampy_conformance.protocol import CANNOT_LOAD
 from ampy_conformance.protocol.explain import printable
@@ -91,7 +92,10 @@ def _stillborn(driver: Driver, error: DriverDied) -> DriverDied | DriverNotFound
     """Say what to do about a driver that ended before it said who it is."""
     if driver.exit_code == CANNOT_LOAD and driver.name != "":
         last = driver.stderr_tail().splitlines()[-1:]
-        return DriverNotFound(f"the driver {driver.name} cannot be loaded: {''.join(last)}")
+        says = f"the driver {driver.name} cannot be loaded: {''.join(last)}"
+        if extra := EXTRAS.get(driver.name):
+            says += f"; it needs an extra: pip install 'ampy-bus-conformance[{extra}]'"
+        return DriverNotFound(says)
     how, semicolon, said = str(error).partition("; ")
     remedy = "run its command by hand to see why"
     return DriverDied(f"{how} before it answered hello: {remedy}{semicolon}{said}")

@@ -25,6 +25,7 @@ type Driver struct {
 	Checkpoint   func(OfSubscription) (map[string]string, error)
 	Lag          func(OfSubscription) (Lag, error)
 	Query        func(Query) (map[string]any, error)
+	Redrive      func(Redrive) (int, error)
 	Metrics      func() (Metrics, error)
 	LoadPlan     func(LoadPlan) error
 	Unsubscribe  func(OfSubscription) error
@@ -95,6 +96,12 @@ func operations(driver Driver) map[string]operation {
 		all["query"] = serves(func(r Query) (any, error) {
 			state, err := driver.Query(r)
 			return queryAnswer{state}, err
+		})
+	}
+	if driver.Redrive != nil {
+		all["redrive"] = serves(func(r Redrive) (any, error) {
+			done, err := driver.Redrive(r)
+			return redriveAnswer{done}, err
 		})
 	}
 	if driver.Metrics != nil {

@@ -233,6 +233,17 @@ type queryAnswer struct {
 	State map[string]any `json:"state"`
 }
 
+// Redrive asks that dead letters be sent back to the topics they came from (DLQ-13).
+type Redrive struct {
+	Bus     string `json:"bus"`
+	Pattern string `json:"pattern"`
+	Limit   int    `json:"limit"`
+}
+
+type redriveAnswer struct {
+	Redriven int `json:"redriven"`
+}
+
 // Metrics is Prometheus text, or the URL where it is.
 type Metrics struct {
 	Text string `json:"text,omitempty"`

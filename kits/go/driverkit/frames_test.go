@@ -52,6 +52,7 @@ var shapes = map[string]any{
 	"request.checkpoint": OfSubscription{}, "answer.checkpoint": checkpointAnswer{},
 	"request.lag": OfSubscription{}, "answer.lag": Lag{},
 	"request.query": Query{}, "answer.query": queryAnswer{},
+	"request.redrive": Redrive{}, "answer.redrive": redriveAnswer{},
 	"request.metrics": nothing{}, "answer.metrics": Metrics{},
 	"request.load_plan": LoadPlan{}, "answer.load_plan": nothing{},
 	"request.unsubscribe": OfSubscription{}, "answer.unsubscribe": nothing{},
