@@ -141,6 +141,10 @@ def convert(lines: Path, target: Path) -> None:
             stream.seek(place)
             stream.write(digest.encode())
         part.replace(target)
+    except (OSError, table.duckdb().Error) as error:
+        explain(lines)
+        first = str(error).strip().splitlines()[0]
+        raise UsageError(f"cannot write {target}: {first}; the history is in {lines}") from error
     finally:
         part.unlink(missing_ok=True)
 

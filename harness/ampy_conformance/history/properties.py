@@ -139,7 +139,7 @@ def judge_history(
         if not is_parquet(path) and path.stat().st_size > table.LARGE:
             told("turning the lines into a table")
             path = Path(scratch) / "history.parquet"
-            table.write_parquet(history.path, path, {})
+            _readable(history, lambda: table.write_parquet(history.path, path, {}))
         if not is_parquet(path):
             told("reading")
             with table.engine() as connection:
@@ -190,6 +190,7 @@ def _counted(history: History, connection: DuckDBPyConnection) -> dict[str, int]
             f"{history.path}: events of {error.scope!r} are missing, doubled or out of order"
         ) from error
     if sum(counts.values()) != history.events:
+        explain(history.path)
         raise CorruptHistory(
             f"{history.path} holds {sum(counts.values())} events and says {history.events}"
         )
