@@ -341,8 +341,7 @@ def _twice(pair: Pair) -> None:
     pair.arrives(subscription, sample)
     lab.covered(lab.acknowledged(1), "the consumer is not done with the record")
     wire = lab.on_wire(sample)[0]
-    kept = {n: v for n, v in wire.header_map().items() if not n.lower().startswith("nats-")}
-    lab.inject_raw(wire.topic, kept, wire.payload)
+    lab.inject_raw(wire.topic, wire.header_map(), wire.payload)
     pair.publish(sentinel)
     lab.deliver_control(subscription, sentinel)
     seen = len(subscription.of(sample.digest))
