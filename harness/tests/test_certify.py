@@ -218,3 +218,16 @@ def test_help_teaches(verb):
     done = run(verb, "--help")
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) > 8
+
+
+def test_a_case_that_need_not_run_leaves_nothing_behind_for_the_next_module(tmp_path):
+    report = tmp_path / "r.jsonl"
+    peer = "py:ampy_conformance.mutants.peers:RefuseEverything"
+    selected = [f"--clause={each}" for each in ("DLQ-11", "DLQ-13", "QOS-01")]
+    run("certify", peer, *selected, "--time-scale", "0.1", "--report", str(report), cwd=tmp_path)
+    found = {each["id"]: each["outcome"] for each in lines.read(report).cases}
+    modules = [each.partition("::")[0] for each in found]
+    last = [each for each in found if each.startswith("test_dead_letters")][-1]
+    assert found[last] == "not claimed"
+    assert modules[list(found).index(last) + 1] == "test_delivery.py"
+    assert "error" not in found.values(), found

@@ -26,6 +26,7 @@ from ampy_conformance.suite import cases, faulting, known, rollup
 from ampy_conformance.suite.lab import Lab
 from ampy_conformance.suite.session import Options, Session
 from ampy_conformance.suite.trials import Trials
+from ampy_conformance.suite.verdicts import NotClaimed, NotRun
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -250,34 +251,29 @@ class Run:
         """Run one case, a second time where the driver died under test; write its line."""
         self._write("start", case=item.nodeid)
         began = time.monotonic()
-        early = self._early(item)
-        if early is None:
-            item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-            case, reports = self._attempt(item, nextitem, died_before=False)
-            if case.died_under_test:
-                case, reports = self._attempt(item, nextitem, died_before=True)
-                if case.outcome is Outcome.PASS:
-                    says = "the driver died on the tested record once and passed when tried again"
-                    case = cases.Case(dict.fromkeys(case.clauses, Outcome.INCONCLUSIVE), says)
-            self._account(case)
-            for each in reports:
-                item.ihook.pytest_runtest_logreport(report=each)
-            item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-        else:
-            case = early
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        case, reports = self._attempt(item, nextitem, died_before=False)
+        if case.died_under_test:
+            case, reports = self._attempt(item, nextitem, died_before=True)
+            if case.outcome is Outcome.PASS:
+                says = "the driver died on the tested record once and passed when tried again"
+                case = cases.Case(dict.fromkeys(case.clauses, Outcome.INCONCLUSIVE), says)
+        self._account(case)
+        for each in reports:
+            item.ihook.pytest_runtest_logreport(report=each)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         self._case_line(item, case, time.monotonic() - began)
         return True
 
-    def _early(self, item: pytest.Item) -> cases.Case | None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """End a case before it begins where it need not run; pytest then clears up as after any."""
         clauses = item.stash[CLAUSES]
         if not any(each.profile in self.claimed for each in clauses):
             names = ", ".join(sorted({each.profile for each in clauses}))
-            says = f"the binding does not claim {names}"
-            return cases.Case({each.id: Outcome.NOT_CLAIMED for each in clauses}, says)
+            raise NotClaimed(f"the binding does not claim {names}")
         if self.in_a_row >= TROUBLE_LIMIT:
-            says = f"not run: the driver failed {TROUBLE_LIMIT} cases in a row"
-            return cases.Case({each.id: Outcome.NOT_RUN for each in clauses}, says)
-        return None
+            raise NotRun(f"not run: the driver failed {TROUBLE_LIMIT} cases in a row")
 
     def _attempt(
         self, item: pytest.Item, nextitem: pytest.Item | None, *, died_before: bool
@@ -296,7 +292,8 @@ class Run:
         return case, reports
 
     def _account(self, case: cases.Case) -> None:
-        self.in_a_row = self.in_a_row + 1 if case.driver_trouble else 0
+        if case.outcome not in (Outcome.NOT_CLAIMED, Outcome.NOT_RUN):  # those say nothing of it
+            self.in_a_row = self.in_a_row + 1 if case.driver_trouble else 0
         if case.blames is not None:
             self.messages[case.blames].append(case.says)
             for entry in self.known:
