@@ -19,8 +19,10 @@ from ampy_conformance.bindings.kafka_membership import Ledger
 from ampy_conformance.bindings.kafka_records import exact, may_hold, short
 from ampy_conformance.bindings.kafka_transport import KafkaTransport
 from ampy_conformance.bindings.transport import Refusal, Tuning, Unknown
+from ampy_conformance.broker import kafka_admin
 from ampy_conformance.broker.facts import BrokerError
 from ampy_conformance.broker.kafka_server import KafkaServer
+from ampy_conformance.broker.kafka_wire import KafkaLink
 
 TUNING = Tuning(publish_timeout=3.0, redelivery=1.2, max_in_flight=256)
 
@@ -31,18 +33,13 @@ def kafka():
         server = KafkaServer()
     except BrokerError as error:
         pytest.skip(str(error))
-    warm_up(server)
-    yield server
-    server.stop()
-
-
-def warm_up(server):
-    """Let the broker make its topic of offsets, which takes a fresh one seconds."""
-    consumer = Consumer(
-        {"bootstrap.servers": kafka_cluster.address_of(server.url), "group.id": "warm-up"}
-    )
-    consumer.committed([TopicPartition("none", 0)], timeout=30)
-    consumer.close()
+    try:
+        link = KafkaLink("127.0.0.1", server.port)
+        kafka_admin.warm_up(link)
+        link.close()
+        yield server
+    finally:
+        server.stop()
 
 
 class Bench:
