@@ -7,6 +7,7 @@ import os
 import signal
 import time
 import uuid
+from concurrent.futures import Future
 
 import pytest
 
@@ -141,6 +142,28 @@ def test_a_pattern_finds_its_topics():
     assert may_hold("ampy.dev.bars.v1.>", "ampy.dev.bars.v1.XNAS.AAPL")
     assert may_hold("ampy.dev.dlq.v1.>", "ampy.dev.dlq.v1")
     assert not may_hold("ampy.dev.>", "ampy.dev.dlq.v1")
+
+
+class SlowToTell(kafka_cluster.Cluster):
+    """A cluster whose broker tells of a new topic, and then of its partitions, a little late."""
+
+    def __init__(self):
+        self.admin = self
+        self.told = [{}, {"ampy.dev.bars.v1": 0}, {"ampy.dev.bars.v1": 3}]
+
+    def create_topics(self, wanted, **_):
+        made = Future()
+        made.set_result(None)
+        return {each.topic: made for each in wanted}
+
+    async def topics(self):
+        return self.told.pop(0) if len(self.told) > 1 else self.told[0]
+
+
+def test_a_topic_is_made_when_the_broker_tells_of_its_partitions():
+    cluster = SlowToTell()
+    asyncio.run(cluster.make(["ampy.dev.bars.v1"]))
+    assert asyncio.run(cluster.topics()) == {"ampy.dev.bars.v1": 3}
 
 
 def test_a_ledger_commits_no_further_than_the_first_gap():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -108,8 +109,14 @@ class Cluster:
         return {name: len(each.partitions) for name, each in found.topics.items()}
 
     async def make(self, topics: Iterable[str]) -> None:
-        """Make topics with the broker's defaults; those that are there stay as they are."""
-        wanted = [NewTopic(each, -1, -1) for each in topics]
+        """Make topics with the broker's defaults; those that are there stay as they are.
+
+        Returns when the broker tells of them: an answer to a request for their making comes before
+        it knows their partitions, and who joins in between is a member of nothing. Raises
+        `Refusal` or `Unknown`.
+        """
+        names = list(topics)
+        wanted = [NewTopic(each, -1, -1) for each in names]
         for each in (
             self.admin.create_topics(wanted, request_timeout=ASK_SECONDS).values() if wanted else ()
         ):
@@ -120,6 +127,11 @@ class Cluster:
                     raise Refusal(
                         "invalid_topic", f"the topic is not there ({name_of(error)})"
                     ) from error
+        deadline = time.monotonic() + ASK_SECONDS
+        while not all(map((await self.topics()).get, names)):
+            if time.monotonic() > deadline:
+                raise Unknown("timeout", "Kafka does not tell of the topics that it has made")
+            await asyncio.sleep(PAUSE)
 
     async def offsets(self, partitions: Sequence[Partition], spec: Any) -> Offsets:
         """Return one offset of each partition; -1 where no record is that young."""
