@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import pkgutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ import click
 
 from ampy_conformance import __version__
 from ampy_conformance._errors import ConformError
+from ampy_conformance.cli._verbs import Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,20 +20,8 @@ class _OutputClosed(Exception):
     """Whoever read our output has gone, as `head` does."""
 
 
-class _Verbs(click.Group):
-    """Finds its commands in this folder: `spec.py` holds `ampy-conform spec` as `command`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
-        names = (each.name for each in pkgutil.iter_modules(__path__))
-        return sorted(name for name in names if not name.startswith("_"))
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
-            return None
-        module = importlib.import_module(f"{__name__}.{cmd_name}")
-        command = module.command
-        assert isinstance(command, click.Command)
-        return command
+class _Verbs(Verbs):
+    """The verbs in this folder."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -46,6 +33,8 @@ class _Verbs(click.Group):
 
 @click.group(
     cls=_Verbs,
+    package=__name__,
+    path=__path__,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with:  ampy-conform certify nats",
 )

@@ -18,7 +18,7 @@ from ampy_conformance import driver as drivers
 from ampy_conformance._errors import ConformError, HarnessError, UsageError
 from ampy_conformance.broker import PROVISIONS
 from ampy_conformance.report import console as rendering
-from ampy_conformance.report import junit, lines
+from ampy_conformance.report import formats, lines
 from ampy_conformance.suite import child, follow
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def command(
             _process.end(process)
         whole = _read(target, log)
     if junit_path is not None:
-        junit_path.write_bytes(junit.render(whole))
+        junit_path.write_bytes(formats.load("junit").render(whole))
     if whole.end["exit"] == UsageError.exit_code:
         raise UsageError(whole.end["trouble"])
     if as_json:

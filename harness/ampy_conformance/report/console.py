@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
+
+from ampy_conformance.report import facts, safe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,7 @@ MANY = 100
 
 def show(report: Report, console: Console, path: Path | None = None) -> None:
     """Print the summary of a whole report."""
+    report = safe.report(report)
     for outcome in TOLD:
         cases = [each for each in report.cases if each["outcome"] == outcome]
         if outcome == "fail":
@@ -56,15 +58,11 @@ def show(report: Report, console: Console, path: Path | None = None) -> None:
         console.print(_trials(report))
         console.print(_chances(report))
     style = {0: "bold green", 1: "bold red"}.get(report.end["exit"], "bold yellow")
-    who = report.run["driver"]
-    name = who.get("name", who["connectable"])
-    broker = report.run["broker"]
-    on = f" on {broker['kind']} {broker['version']} ({broker['provenance']})" if broker else ""
     console.print(f"[{style}]{escape(report.end['verdict'])}[/]")
     for each in report.end["stale"]:
         console.print(f"  [yellow]{escape(each)}[/]")
     console.print(
-        f"[dim]{escape(str(name))} {escape(str(who.get('version', '')))}{escape(on)}; "
+        f"[dim]{escape(facts.binding(report))} on {escape(facts.broker(report))}; "
         f"{len(report.cases)} cases in {report.end['seconds']:.1f} s; seed {report.run['seed']}; "
         f"exit {report.end['exit']}[/]"
     )
@@ -72,21 +70,12 @@ def show(report: Report, console: Console, path: Path | None = None) -> None:
         console.print(f"[dim]report: {escape(str(path))}[/]")
 
 
-def reproduce(report: Report, case: Line) -> str:
-    """Return the command line that runs this case again with the same seed."""
-    name = case["id"].rpartition("::")[2]
-    words = ["ampy-conform", "certify", report.run["driver"]["connectable"]]
-    words += ["--clause", case["blames"] or next(iter(case["clauses"]))]
-    words += ["--case", name.partition("[")[0], "--seed", str(report.run["seed"])]
-    return shlex.join(words)
-
-
 def _failure(report: Report, case: Line) -> Panel:
     clause = report.clauses[case["blames"]]
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="dim", no_wrap=True)
     rows.add_column(overflow="fold")
-    rows.add_row("clause", f"{clause['id']} ({clause['level']}, section {_sections(clause)})")
+    rows.add_row("clause", f"{clause['id']} ({clause['level']}, section {facts.sections(clause)})")
     rows.add_row("it says", escape(clause["text"].strip()))
     rows.add_row("broken", escape(case["says"]))
     if case["expected"] is not None:
@@ -96,13 +85,11 @@ def _failure(report: Report, case: Line) -> Panel:
     for each in clause["look"]:
         rows.add_row("look at", escape(each))
     rows.add_row("case", escape(case["id"]))
-    rows.add_row("again", escape(reproduce(report, case)))
-    rows.add_row("more", f"ampy-conform explain {clause['id']}")
-    return Panel(rows, title=f"[red]{case['blames']} failed[/]", border_style="red", expand=False)
-
-
-def _sections(clause: Line) -> str:
-    return ", ".join(str(each) for each in clause["section"])
+    rows.add_row("again", escape(facts.reproduce(report, case)))
+    rows.add_row("more", escape(f"ampy-conform explain {clause['id']}"))
+    return Panel(
+        rows, title=f"[red]{escape(case['blames'])} failed[/]", border_style="red", expand=False
+    )
 
 
 def _brief(console: Console, outcome: str, cases: list[Line]) -> None:

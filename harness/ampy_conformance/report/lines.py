@@ -10,16 +10,24 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 
+import jsonschema_rs
+
 from ampy_conformance._errors import UsageError
+from ampy_conformance._layout import room
+from ampy_conformance.report import safe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 SCHEMA_VERSION = 1
 
 Line = dict[str, Any]
+
+MAIN = ("run", "start", "case", "trial", "clause", "end")
 
 
 class CorruptReport(UsageError):
@@ -37,8 +45,9 @@ class Writer:
 
     def write(self, kind: str, **fields: Any) -> None:
         """Write one line of `kind`."""
-        text = json.dumps({"kind": kind, **fields}, ensure_ascii=True, default=str)
-        line = text.encode() + b"\n"
+        # Through JSON and back, so that what has become text is looked through for secrets, too.
+        plain = json.loads(json.dumps(fields, default=str))
+        line = json.dumps({"kind": kind, **safe.redact(plain)}).encode() + b"\n"
         self._digest.update(line)
         self._stream.write(line)
         self._stream.flush()
@@ -52,13 +61,17 @@ class Writer:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole report: its head, cases in order of running, clauses by id, and its end."""
+    """A whole report: its head, cases in order of running, clauses by id, and its end.
+
+    `others` are the lines of all other kinds, also of those that this version does not know.
+    """
 
     run: Line
     cases: tuple[Line, ...]
     clauses: dict[str, Line]
     end: Line
     trials: tuple[Line, ...] = ()
+    others: tuple[Line, ...] = ()
 
 
 def read(path: Path) -> Report:
@@ -67,36 +80,87 @@ def read(path: Path) -> Report:
         raw = path.read_bytes()
     except OSError as error:
         raise CorruptReport(f"cannot read the report {path}: {error.strerror}") from error
+    return parse(raw, str(path))
+
+
+def parse(raw: bytes, name: str) -> Report:
+    """Verify the bytes of a report, which came from `name`; raises `CorruptReport` in one sentence."""
     rows: list[Line] = []
     digest = hashlib.sha256()
     before = digest.hexdigest()
     for number, line in enumerate(raw.splitlines(keepends=True), 1):
         before = digest.hexdigest()
         digest.update(line)
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise CorruptReport(
-                f"{path}: line {number} is not JSON; run the suite again"
-            ) from error
-        if not isinstance(row, dict) or "kind" not in row:
-            raise CorruptReport(f"{path}: line {number} is not a line of a report")
-        rows.append(row)
+        rows.append(_row(line, name, number))
     if not rows or rows[0]["kind"] != "run":
-        raise CorruptReport(f"{path} does not begin with a run line: not a report of this suite")
+        raise CorruptReport(f"{name} does not begin with a run line: not a report of this suite")
     if rows[0].get("schema") != SCHEMA_VERSION:
         raise CorruptReport(
-            f"{path} is a report of schema {rows[0].get('schema')!r}; this version reads schema "
+            f"{name} is a report of schema {rows[0].get('schema')!r}; this version reads schema "
             f"{SCHEMA_VERSION}: install the matching version of the suite"
         )
     if rows[-1]["kind"] != "end":
-        raise CorruptReport(f"{path} has no end line: the run was cut off, run it again")
+        raise CorruptReport(f"{name} has no end line: the run was cut off, run it again")
     if rows[-1].get("digest") != before:
-        raise CorruptReport(f"{path} was changed after it was written: its digest does not match")
-    return Report(
+        raise CorruptReport(f"{name} was changed after it was written: its digest does not match")
+    for number, row in enumerate(rows, 1):
+        _check(row, name, number)
+    found = Report(
         run=rows[0],
         cases=tuple(row for row in rows if row["kind"] == "case"),
         clauses={row["id"]: row for row in rows if row["kind"] == "clause"},
         end=rows[-1],
         trials=tuple(row for row in rows if row["kind"] == "trial"),
+        others=tuple(row for row in rows if row["kind"] not in MAIN),
     )
+    _agrees(found, rows, name)
+    return found
+
+
+def _row(line: bytes, name: str, number: int) -> Line:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CorruptReport(f"{name}: line {number} is not JSON; run the suite again") from error
+    if not isinstance(row, dict) or not isinstance(row.get("kind"), str):
+        raise CorruptReport(f"{name}: line {number} is not a line of a report")
+    return row
+
+
+@cache
+def _schemas() -> dict[str, jsonschema_rs.Validator]:
+    """Return what `schemas/report.json` demands of each kind of line."""
+    schema = json.loads((room("schemas") / "report.json").read_text("utf-8"))
+    return {
+        kind: jsonschema_rs.validator_for({"$ref": f"#/$defs/{kind}", "$defs": schema["$defs"]})
+        for kind in schema["$defs"]
+    }
+
+
+def _check(row: Line, name: str, number: int) -> None:
+    validator = _schemas().get(row["kind"])
+    if validator is None:
+        return
+    for error in validator.iter_errors(row):
+        where = ".".join(str(each) for each in error.instance_path) or "the line"
+        said = safe.text(error.message)[:200]
+        raise CorruptReport(f"{name}: line {number} is no {row['kind']} line: {where}: {said}")
+
+
+def _agrees(report: Report, rows: Sequence[Line], name: str) -> None:
+    """Demand that lines which name one another are there, and each once."""
+    for kind in ("case", "clause"):
+        ids = [row["id"] for row in rows if row["kind"] == kind]
+        if len(ids) != len(set(ids)):
+            twice = next(each for each in ids if ids.count(each) > 1)
+            raise CorruptReport(f"{name}: there are two lines of the {kind} {safe.text(twice)!r}")
+    for row in rows:
+        if row["kind"] in ("run", "end") and row is not rows[0 if row["kind"] == "run" else -1]:
+            raise CorruptReport(f"{name} has a second {row['kind']} line: several files in one?")
+    for case in report.cases:
+        named = {*case["clauses"], *([case["blames"]] if case["blames"] else [])}
+        if missing := named - set(report.clauses):
+            raise CorruptReport(
+                f"{name}: the case {safe.text(case['id'])!r} names {safe.text(min(missing))!r}, "
+                "which is no clause of this report"
+            )
