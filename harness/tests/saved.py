@@ -107,7 +107,7 @@ def clause(name: str, outcome: str, **fields: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def profile(claimed: bool = True, **fields: Any) -> dict[str, Any]:  # noqa: FBT001, FBT002
+def profile(claimed: bool = True, **fields: Any) -> dict[str, Any]:
     """Return what the end says of a profile."""
     counts = {"clauses": 6, "must": 6, "must_passed": 2, "must_judged": 5, "failed": ["IDM-01"]}
     return {"claimed": claimed, **counts, **fields}

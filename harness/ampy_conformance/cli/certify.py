@@ -89,6 +89,11 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
     help="Keep the event history of every case here (JSON Lines); `ampy-conform check` judges it.",
 )
 @click.option(
+    "--payload-excerpts",
+    is_flag=True,
+    help="Keep the first 32 bytes of payloads, in hex, where a case did not pass.",
+)
+@click.option(
     "--junit", "junit_path", type=click.Path(path_type=Path), help="Write JUnit XML here."
 )
 @click.option(
@@ -115,6 +120,7 @@ def command(
     time_scale: float,
     report: Path | None,
     history: Path | None,
+    payload_excerpts: bool,
     junit_path: Path | None,
     as_json: bool,
     verbose: bool,
@@ -147,6 +153,7 @@ def command(
             faults=faults,
             status=Path(scratch) / "status",
             provision=provision,
+            excerpts=payload_excerpts,
         )
         log = Path(scratch) / "pytest.log"
         target.unlink(missing_ok=True)

@@ -53,7 +53,8 @@ def word(report: Report) -> str:
 
 def partial(report: Report) -> bool:
     """Tell whether only a part of the suite was asked for."""
-    return bool(report.run.get("selection") or report.run.get("keyword"))
+    asked = bool(report.run.get("selection") or report.run.get("keyword"))
+    return bool(report.end.get("partial", asked))
 
 
 def counts(clauses: Iterable[Line]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ SCHEMA_VERSION = 1
 
 Line = dict[str, Any]
 
-MAIN = ("run", "start", "case", "trial", "clause", "end")
+MAIN = ("run", "start", "case", "trial", "shared", "clause", "end")
 
 
 class CorruptReport(UsageError):
@@ -71,6 +71,7 @@ class Report:
     clauses: dict[str, Line]
     end: Line
     trials: tuple[Line, ...] = ()
+    shared: dict[str, Line] = field(default_factory=dict)
     others: tuple[Line, ...] = ()
 
 
@@ -111,6 +112,7 @@ def parse(raw: bytes, name: str) -> Report:
         clauses={row["id"]: row for row in rows if row["kind"] == "clause"},
         end=rows[-1],
         trials=tuple(row for row in rows if row["kind"] == "trial"),
+        shared={row["name"]: row for row in rows if row["kind"] == "shared"},
         others=tuple(row for row in rows if row["kind"] not in MAIN),
     )
     _agrees(found, rows, name)
@@ -133,7 +135,7 @@ def _schemas() -> dict[str, jsonschema_rs.Validator]:
     schema = json.loads((room("schemas") / "report.json").read_text("utf-8"))
     return {
         kind: jsonschema_rs.validator_for({"$ref": f"#/$defs/{kind}", "$defs": schema["$defs"]})
-        for kind in schema["$defs"]
+        for kind in (each["$ref"].rpartition("/")[2] for each in schema["oneOf"])
     }
 
 
@@ -158,6 +160,8 @@ def _agrees(report: Report, rows: Sequence[Line], name: str) -> None:
         if row["kind"] in ("run", "end") and row is not rows[0 if row["kind"] == "run" else -1]:
             raise CorruptReport(f"{name} has a second {row['kind']} line: several files in one?")
     for case in report.cases:
+        if case.get("shared") not in (None, *report.shared):
+            raise CorruptReport(f"{name}: the case {safe.text(case['id'])!r} lacks its shared line")
         named = {*case["clauses"], *([case["blames"]] if case["blames"] else [])}
         if missing := named - set(report.clauses):
             raise CorruptReport(

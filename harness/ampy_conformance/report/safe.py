@@ -79,9 +79,11 @@ def report(whole: Report) -> Report:
         whole,
         run=clean(whole.run),
         cases=tuple(clean(each) for each in whole.cases),
-        clauses={name: clean(each) for name, each in whole.clauses.items()},
+        clauses={each["id"]: each for each in map(clean, whole.clauses.values())},
         end=clean(whole.end),
         trials=tuple(clean(each) for each in whole.trials),
+        shared={each["name"]: each for each in map(clean, whole.shared.values())},
+        others=tuple(clean(each) for each in whole.others),
     )
 
 

@@ -36,6 +36,7 @@ class Request:
     faults: tuple[str, ...] = ()
     status: Path | None = None
     provision: str = "process"
+    excerpts: bool = False
     extra: tuple[str, ...] = field(default=())
 
 
@@ -69,6 +70,8 @@ def command(request: Request) -> list[str]:
             line += [name, value]
     if request.dedicated_broker:
         line.append("--dedicated-broker")
+    if request.excerpts:
+        line.append("--payload-excerpts")
     if request.strict:
         line.append("--strict-should")
     return [*line, *request.extra]

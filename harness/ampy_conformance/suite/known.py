@@ -27,6 +27,15 @@ class KnownFailure:
     expires: dt.date
     signature: str
 
+    def line(self) -> dict[str, str]:
+        """Return what the report says of it."""
+        return {
+            "clause": self.clause,
+            "issue": self.issue,
+            "expires": self.expires.isoformat(),
+            "signature": self.signature,
+        }
+
     def covers(self, clause: str, says: str, today: dt.date) -> bool:
         """Tell whether a failure of `clause` with the message `says` is this one."""
         return clause == self.clause and self.signature in says and today <= self.expires

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ampy_conformance.broker import WireRecord
     from ampy_conformance.contract.samples import Sample
     from ampy_conformance.driver import Driver
+    from ampy_conformance.suite.evidence import Evidence
     from ampy_conformance.suite.session import Session
     from ampy_conformance.suite.trials import Trial
 
@@ -68,6 +69,8 @@ class Lab(WireSide):
         self.history = session.recorder(case)
         self._buses: list[Bus] = []
         self._drivers: list[Driver] = []
+        # What a campaign of another lab has brought to light, where this case judges that.
+        self.evidence: Evidence | None = None
         self.closed = False
 
     # -- the binding --------------------------------------------------------------------
@@ -316,6 +319,7 @@ class Lab(WireSide):
         first = result.rule.clauses[0]
         if result.total and result.rule.severity == "fail":
             examples = [each.says for each in result.examples]
+            self.evidence = trial.evidence[name]
             raise ClauseFailed(
                 first,
                 f"{result.rule.means} ({trial.fault.name}: {examples[0]})",

@@ -20,9 +20,10 @@ from ampy_conformance._layout import room
 from ampy_conformance.broker import PROVISIONS
 from ampy_conformance.contract.digest import tree_digest
 from ampy_conformance.faults import catalogue
-from ampy_conformance.report import lines
+from ampy_conformance.report import lines, verdict
 from ampy_conformance.report.outcomes import Exit, Outcome
-from ampy_conformance.suite import cases, faulting, known, rollup
+from ampy_conformance.suite import cases, evidence, faulting, known, rollup
+from ampy_conformance.suite.evidence import Evidence
 from ampy_conformance.suite.lab import Lab
 from ampy_conformance.suite.session import Options, Session
 from ampy_conformance.suite.trials import Trials
@@ -34,13 +35,13 @@ if TYPE_CHECKING:
     from ampy_conformance.contract.registry import Clause
 
 LAB = pytest.StashKey[Lab]()
+EVIDENCE = pytest.StashKey[Evidence]()
 ERRORS = pytest.StashKey[list[BaseException]]()
 CLAUSES = pytest.StashKey["Sequence[Clause]"]()
 CASE = pytest.StashKey[cases.Case]()
 
 # A driver that fails this often in a row will not recover; the remaining cases are not run.
 TROUBLE_LIMIT = 5
-TRANSCRIPT = 80
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,6 +59,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--seed", type=int, help="seed of all random choices (default: a new one)")
     group.addoption("--report", help="write the JSON Lines report here")
     group.addoption("--history", help="write the event history of every case here")
+    group.addoption(
+        "--payload-excerpts", action="store_true", help="keep first bytes of payloads in the report"
+    )
     group.addoption("--spec", help="folder of another contract")
     group.addoption("--faults", action="append", default=[], help="faults by name or family; all")
     group.addoption("--known-failures", help="YAML file of accepted failures")
@@ -97,6 +101,7 @@ class Run:
             history=Path(option("--history")) if option("--history") else None,
             provision=option("--provision"),
             status=Path(option("--status")) if option("--status") else None,
+            excerpts=option("--payload-excerpts"),
         )
         path = option("--known-failures")
         self.known = known.load(Path(path), self.contract.clauses) if path else ()
@@ -118,8 +123,12 @@ class Run:
         self.used: set[known.KnownFailure] = set()
         self.tested: set[str] = set()
         self.deselected = False
+        self.collected = 0
         self.in_a_row = 0
-        self.shared: list[Lab] = []
+        self.shared: dict[str, Lab] = {}
+        self.shown: dict[str, Evidence] = {}
+        self.told: set[str] = set()
+        self.making: list[str] = []
         self.code = Exit.HARNESS
         self.started = time.monotonic()
 
@@ -173,6 +182,7 @@ class Run:
             if (fault := _fault(item)) is not None and fault not in self.faults:
                 continue
             (kept if self._selected(item.stash[CLAUSES]) else dropped).append(item)
+        self.collected = len(kept) + len(dropped)
         if dropped:
             self.deselected = True
             self.config.hook.pytest_deselected(items=dropped)
@@ -241,6 +251,10 @@ class Run:
             selection={what: each for what, each in self.selection.items() if each},
             keyword=self.config.option.keyword or None,
             time_scale=self.options.time_scale,
+            faults=sorted(self.faults),
+            strict=self.strict,
+            known_failures=[each.line() for each in self.known],
+            collected=self.collected,
             planned=len(session.items),
             started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             platform={"system": platform.system(), "python": platform.python_version()},
@@ -281,6 +295,8 @@ class Run:
         item.stash[ERRORS] = []
         if LAB in item.stash:
             del item.stash[LAB]
+        if EVIDENCE in item.stash:
+            del item.stash[EVIDENCE]
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
         errors = item.stash[ERRORS]
         lab = item.stash.get(LAB, None)
@@ -321,7 +337,18 @@ class Run:
         lab = Lab(self.session, request.node.nodeid)
         request.node.stash[LAB] = lab
         yield lab
+        if request.node.stash.get(ERRORS, []) or lab.warned:
+            request.node.stash[EVIDENCE] = lab.evidence or evidence.of_lab(lab)
         lab.close()
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any]
+    ) -> Generator[None, Any, None]:
+        """Note which fixture is being made: a shared lab bears its name."""
+        self.making.append(fixturedef.argname)
+        yield
+        self.making.pop()
 
     @pytest.fixture(scope="session")
     def shared_lab(self) -> Iterator[Any]:
@@ -334,14 +361,17 @@ class Run:
         def make() -> Lab:
             assert self.session is not None
             self._end_shared()
-            self.shared.append(Lab(self.session, f"shared-{len(self.shared) + 1}"))
-            return self.shared[-1]
+            lab = Lab(self.session, f"shared-{len(self.shared) + 1}")
+            self.shared[self.making[-1]] = lab
+            return lab
 
         yield make
         self._end_shared()
 
     def _end_shared(self) -> None:
-        for each in self.shared:
+        for name, each in self.shared.items():
+            if not each.closed:
+                self.shown[name] = evidence.of_lab(each)
             each.close()
 
     @pytest.fixture(scope="session")
@@ -362,7 +392,7 @@ class Run:
         for clause, outcome in case.clauses.items():
             self.judged[clause].append((item.nodeid, outcome))
         told = case.outcome not in (Outcome.PASS, Outcome.NOT_CLAIMED)
-        lab = item.stash.get(LAB, None)
+        shown, shared = self._evidence(item) if told else (Evidence(), None)
         self._write(
             "case",
             id=item.nodeid,
@@ -377,8 +407,25 @@ class Run:
             seconds=round(seconds, 3),
             **({} if (fault := _fault(item)) is None else {"fault": fault}),
             **({} if (cell := _cell(item)) is None else {"property": cell.property}),
-            transcript=[each.row() for each in lab.history][-TRANSCRIPT:] if told and lab else [],
+            **({} if shared is None else {"shared": shared}),
+            **shown.fields(),
         )
+
+    def _evidence(self, item: pytest.Item) -> tuple[Evidence, str | None]:
+        """Return what a case has to show, and the name of what it shares with other cases.
+
+        What is shared is written once, in a line of its own before the first case that needs it.
+        """
+        mine = item.stash.get(EVIDENCE, Evidence())
+        name = next((each for each in _fixtures(item) if each in self.shared), None)
+        if mine.events or name is None:
+            return mine, None
+        if name not in self.told:
+            lab = self.shared[name]
+            shown = self.shown[name] if lab.closed else evidence.of_lab(lab)
+            self.told.add(name)
+            self._write("shared", name=name, **shown.fields())
+        return Evidence(), name
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -397,12 +444,15 @@ class Run:
         except ConformError as error:
             self.trouble = self.trouble or str(error)
         results = rollup.clauses(self.contract, self.claimed, self.judged, self.tested)
-        for each in results:
-            self._write("clause", **each.line())
-        end = rollup.end(
-            self.contract,
-            self.claimed,
-            results,
+        rows = [each.line() for each in results]
+        for each in rows:
+            self._write("clause", **each)
+        end = verdict.end(
+            rows,
+            {
+                name: verdict.Profile(name in self.claimed, each.claimable)
+                for name, each in self.contract.profiles.items()
+            },
             selected=self.deselected,
             stale=known.stale(
                 self.known,
@@ -439,6 +489,11 @@ def _fault(item: pytest.Item) -> str | None:
     """Return the fault that a case needs, None where it is an ordinary one."""
     cell, call = _cell(item), getattr(item, "callspec", None)
     return cell.fault if cell is not None else call and call.params.get("strike")
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    """Return the names of the fixtures that a case uses."""
+    return list(getattr(item, "fixturenames", ()))
 
 
 def _title(item: pytest.Item) -> str:

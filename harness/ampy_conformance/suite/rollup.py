@@ -1,12 +1,11 @@
-"""From cases to clauses, profiles and the verdict of the run."""
+"""From cases to the clauses of the contract."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ampy_conformance.report.outcomes import MUST, Exit, Outcome, exit_code, gravest
+from ampy_conformance.report.outcomes import Outcome, gravest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from ampy_conformance.contract import Contract
     from ampy_conformance.contract.registry import Clause
 
-RAN = (Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.KNOWN, Outcome.INCONCLUSIVE, Outcome.ERROR)
 WHY_UNJUDGED = {
     "attested": Outcome.ATTESTED,
     "project": Outcome.ATTESTED,
@@ -74,79 +72,3 @@ def clauses(
             )
         found.append(ClauseResult(each, outcome, reason, tuple(case for case, _ in rows)))
     return found
-
-
-def end(
-    contract: Contract,
-    claimed: Collection[str],
-    results: Sequence[ClauseResult],
-    *,
-    selected: bool,
-    stale: Sequence[str],
-    strict: bool,
-    trouble: str | None,
-    misused: bool = False,
-) -> dict[str, Any]:
-    """Return the fields of the last line: verdict, exit code, counts, profiles.
-
-    `trouble` is what broke the run, `misused` says that the user's request was the cause.
-    """
-    ran = sum(len(each.cases) for each in results if each.outcome in RAN)
-    code = exit_code(
-        ((each.clause.level, each.outcome) for each in results),
-        ran=ran,
-        stale=len(stale),
-        strict=strict,
-        broken=trouble is not None,
-    )
-    code = Exit.USAGE if misused else code
-    profiles = {name: _profile(name, results, claimed) for name in contract.profiles}
-    return {
-        "verdict": _verdict(code, contract, claimed, selected=selected, trouble=trouble),
-        "exit": int(code),
-        "counts": dict(Counter(str(each.outcome) for each in results)),
-        "profiles": profiles,
-        "stale": list(stale),
-        "trouble": trouble,
-    }
-
-
-def _profile(
-    name: str, results: Sequence[ClauseResult], claimed: Collection[str]
-) -> dict[str, Any]:
-    mine = [each for each in results if each.clause.profile == name]
-    must = [each for each in mine if each.clause.level in MUST]
-    return {
-        "claimed": name in claimed,
-        "clauses": len(mine),
-        "must": len(must),
-        "must_passed": sum(each.outcome in (Outcome.PASS, Outcome.WARN) for each in must),
-        "must_judged": sum(each.outcome in RAN for each in must),
-        "failed": sorted(each.clause.id for each in mine if each.outcome is Outcome.FAIL),
-    }
-
-
-def _verdict(
-    code: Exit,
-    contract: Contract,
-    claimed: Collection[str],
-    *,
-    selected: bool,
-    trouble: str | None,
-) -> str:
-    mine = [name for name in contract.profiles if name in claimed]
-    others = [
-        name for name, each in contract.profiles.items() if name not in claimed and each.claimable
-    ]
-    scope = f"{', '.join(mine)}; not claimed: {', '.join(others) or 'none'}"
-    if code is Exit.CONFORMANT:
-        return "what was selected passed" if selected else f"conformant: {scope}"
-    words = {
-        Exit.NOT_CONFORMANT: f"not conformant: {scope}",
-        Exit.USAGE: f"no verdict: {trouble}",
-        Exit.HARNESS: f"no verdict: {trouble or 'the harness, the broker or the driver failed'}",
-        Exit.NOTHING: "no verdict: nothing ran",
-        Exit.STALE: "no verdict: known failures are stale",
-        Exit.INCONCLUSIVE: "inconclusive: not every MUST of the claimed profiles could be judged",
-    }
-    return words[code]

@@ -34,6 +34,7 @@ class Options:
     history: Path | None = None
     provision: str = "process"
     status: Path | None = None
+    excerpts: bool = False
 
 
 class Session:

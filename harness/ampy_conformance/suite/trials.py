@@ -16,6 +16,7 @@ from ampy_conformance.driver import DriverDied
 from ampy_conformance.faults.catalogue import FAULTS
 from ampy_conformance.faults.toxiproxy import Toxiproxy, ToxiproxyMissing
 from ampy_conformance.history import properties
+from ampy_conformance.suite import evidence
 from ampy_conformance.suite.campaign import Campaign
 from ampy_conformance.suite.lab import Lab
 from ampy_conformance.suite.verdicts import NotClaimed, NotRun
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from ampy_conformance.faults.catalogue import Fault
     from ampy_conformance.faults.toxiproxy import Proxy
-    from ampy_conformance.history import Recorder
     from ampy_conformance.history.properties import Result
+    from ampy_conformance.suite.evidence import Evidence
     from ampy_conformance.suite.session import Session
 
 
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 class Trial:
     """What one fault brought to light: how often it fired, and every property's result.
 
-    `neighbours` are the events around each example of a violation, as readable lines.
+    `neighbours` are the events around each example of a violation, as readable lines; `evidence`
+    has the same as data.
     """
 
     fault: Fault
@@ -45,6 +47,7 @@ class Trial:
     results: Mapping[str, Result]
     seconds: float = 0.0
     neighbours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
 
     def line(self) -> dict[str, Any]:
         """Return what the report says of it."""
@@ -183,7 +186,7 @@ class Trials:
             healed = campaign.healed_at
             trial = self._judged(
                 fault,
-                lab.history,
+                lab,
                 int(fired or 0),
                 drained=not campaign.left_over(),
                 recovery=None if healed is None else campaign.recovery(healed),
@@ -231,25 +234,30 @@ class Trials:
         return self._toxiproxy
 
     def _judged(
-        self, fault: Fault, history: Recorder, fired: int, *, drained: bool, recovery: float | None
+        self, fault: Fault, lab: Lab, fired: int, *, drained: bool, recovery: float | None
     ) -> Trial:
-        rows = [each.row() for each in history]
+        rows = [each.row() for each in lab.history]
         with tempfile.TemporaryDirectory(prefix="ampy-conform-trial-") as scratch:
             path = Path(scratch) / "events.jsonl"
             lines = (json.dumps({"case": fault.name, **each}, default=str) for each in rows)
             path.write_text("".join(f"{each}\n" for each in lines), "utf-8")
             connection = properties.open_history(self._session.contract, path)
             results = {each.rule.name: each for each in properties.judge(connection, self._rules)}
-            neighbours = {
-                name: tuple(
-                    " ".join(f"{key}={value}" for key, value in event.items())
-                    for event in properties.around(connection, each.examples[0])
-                )
+            near = {
+                name: properties.around(connection, each.examples[0])
                 for name, each in results.items()
                 if each.total and each.rule.severity == "fail"
             }
             connection.close()
-        return Trial(fault, fired, drained, len(rows), recovery, results, 0.0, neighbours)
+        neighbours = {
+            name: tuple(" ".join(f"{key}={value}" for key, value in e.items()) for e in events)
+            for name, events in near.items()
+        }
+        shown = {
+            name: evidence.around(rows, events, results[name].examples[0].seq, lab)
+            for name, events in near.items()
+        }
+        return Trial(fault, fired, drained, len(rows), recovery, results, 0.0, neighbours, shown)
 
     def close(self) -> None:
         """End the proxy server."""

@@ -61,6 +61,10 @@ class WireSide(Judging):
             self._wire = self.lane.observe()
         return self._wire
 
+    def tapped(self) -> list[WireRecord]:
+        """Return what passed by the observer so far; nothing where nobody has looked yet."""
+        return [] if self._wire is None else self._wire.tap()
+
     # -- samples ------------------------------------------------------------------------
 
     def sample(self, domain: str = "bars", **options: Any) -> Sample:

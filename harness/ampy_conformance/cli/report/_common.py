@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -15,14 +16,14 @@ REPORT = click.Path(path_type=Path, allow_dash=True)
 def read(path: Path) -> lines.Report:
     """Read a report from a file, or from standard input for `-`."""
     if str(path) == "-":
-        return lines.parse(click.get_binary_stream("stdin").read(), "standard input")
+        return lines.parse(sys.stdin.buffer.read(), "standard input")
     return lines.read(path)
 
 
 def write(content: bytes, path: Path | None) -> None:
     """Write to a file, or to standard output where there is no path or `-`."""
     if path is None or str(path) == "-":
-        click.get_binary_stream("stdout").write(content)
+        sys.stdout.buffer.write(content)
         return
     try:
         path.write_bytes(content)

@@ -1,0 +1,91 @@
+"""From the clauses of a run to its last line: verdict, exit code, counts, profiles."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ampy_conformance.report.outcomes import MUST, Exit, Outcome, exit_code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ampy_conformance.report.lines import Line
+
+RAN = (Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.KNOWN, Outcome.INCONCLUSIVE, Outcome.ERROR)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Whether the binding claims a profile, and whether any binding can."""
+
+    claimed: bool
+    claimable: bool = True
+
+
+def end(
+    clauses: Sequence[Line],
+    profiles: Mapping[str, Profile],
+    *,
+    selected: bool,
+    stale: Sequence[str],
+    strict: bool,
+    trouble: str | None,
+    misused: bool = False,
+) -> dict[str, Any]:
+    """Return the fields of the last line for the clause lines of a run.
+
+    `selected` says that something was left out, `trouble` is what broke the run, `misused` says
+    that the user's request was the cause.
+    """
+    code = exit_code(
+        ((each["level"], each["outcome"]) for each in clauses),
+        ran=sum(len(each["cases"]) for each in clauses if each["outcome"] in RAN),
+        stale=len(stale),
+        strict=strict,
+        broken=trouble is not None,
+    )
+    code = Exit.USAGE if misused else code
+    return {
+        "verdict": _verdict(code, profiles, selected=selected, trouble=trouble),
+        "exit": int(code),
+        "counts": dict(Counter(str(each["outcome"]) for each in clauses)),
+        "profiles": {name: _profile(name, clauses, each) for name, each in profiles.items()},
+        "partial": selected,
+        "stale": list(stale),
+        "trouble": trouble,
+    }
+
+
+def _profile(name: str, clauses: Sequence[Line], profile: Profile) -> dict[str, Any]:
+    mine = [each for each in clauses if each["profile"] == name]
+    must = [each for each in mine if each["level"] in MUST]
+    return {
+        "claimed": profile.claimed,
+        "claimable": profile.claimable,
+        "clauses": len(mine),
+        "must": len(must),
+        "must_passed": sum(each["outcome"] in (Outcome.PASS, Outcome.WARN) for each in must),
+        "must_judged": sum(each["outcome"] in RAN for each in must),
+        "failed": sorted(each["id"] for each in mine if each["outcome"] == Outcome.FAIL),
+    }
+
+
+def _verdict(
+    code: Exit, profiles: Mapping[str, Profile], *, selected: bool, trouble: str | None
+) -> str:
+    mine = [name for name, each in profiles.items() if each.claimed]
+    others = [name for name, each in profiles.items() if not each.claimed and each.claimable]
+    scope = f"{', '.join(mine)}; not claimed: {', '.join(others) or 'none'}"
+    if code is Exit.CONFORMANT:
+        return "what was selected passed" if selected else f"conformant: {scope}"
+    words = {
+        Exit.NOT_CONFORMANT: f"not conformant: {scope}",
+        Exit.USAGE: f"no verdict: {trouble}",
+        Exit.HARNESS: f"no verdict: {trouble or 'the harness, the broker or the driver failed'}",
+        Exit.NOTHING: "no verdict: nothing ran",
+        Exit.STALE: "no verdict: known failures are stale",
+        Exit.INCONCLUSIVE: "inconclusive: not every MUST of the claimed profiles could be judged",
+    }
+    return words[code]
