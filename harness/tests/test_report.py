@@ -1,58 +1,51 @@
-"""The canonical report, and JUnit made of it."""
+"""The canonical report: whole or refused, and never with a secret in it."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
+import hashlib
+import json
 
+import jsonschema
 import pytest
+import saved
 
-from ampy_conformance.report import junit, lines
-
-CASE = {
-    "title": "t",
-    "clauses": {"HDR-01": "fail"},
-    "outcome": "fail",
-    "says": "HDR-01: seen \x00\x1b <&> \ud800 ]]>",
-    "expected": "an id",
-    "seen": None,
-    "blames": "HDR-01",
-    "notes": [],
-    "seconds": 0.1,
-    "transcript": [],
-}
-END = {
-    "verdict": "v", "exit": 1, "counts": {}, "profiles": {}, "stale": [], "trouble": None,
-    "seconds": 1.0,
-}  # fmt: skip
+from ampy_conformance._layout import room
+from ampy_conformance.report import lines, safe
 
 
 @pytest.fixture
 def path(tmp_path):
     """Write a whole report."""
-    target = tmp_path / "report.jsonl"
-    writer = lines.Writer(target)
-    started = "2030-01-01T00:00:00+00:00"
-    writer.write("run", schema=1, driver={"connectable": "x"}, broker={}, seed=1, started=started)
-    writer.write("start", case="a::b")
-    writer.write("case", id="a.py::b[1]", **CASE)
-    writer.write("case", id="a.py::c", **{**CASE, "outcome": "pass", "blames": None, "says": ""})
-    writer.write("case", id="a.py::d", **{**CASE, "outcome": "inconclusive", "blames": None})
-    writer.write("case", id="a.py::e", **{**CASE, "outcome": "not claimed", "blames": None})
-    writer.write("clause", id="HDR-01", outcome="fail", level="MUST", text="t", section=["6"])
-    writer.end(**END)
-    return target
+    return saved.write(tmp_path / "report.jsonl")
+
+
+def signed(path, rows):
+    """Write lines with the right digest: what is wrong with them is something else."""
+    raw = b"".join(json.dumps(each).encode() + b"\n" for each in rows[:-1])
+    end = {**rows[-1], "digest": hashlib.sha256(raw).hexdigest()}
+    path.write_bytes(raw + json.dumps(end).encode() + b"\n")
+
+
+def rows_of(path):
+    return [json.loads(each) for each in path.read_text("utf-8").splitlines()]
 
 
 def test_it_is_read_back(path):
     report = lines.read(path)
-    assert len(report.cases) == 4
-    assert report.clauses["HDR-01"]["outcome"] == "fail"
+    assert len(report.cases) == len(saved.CASES)
+    assert report.clauses["IDM-01"]["outcome"] == "fail"
     assert report.end["exit"] == 1
+
+
+def test_its_lines_are_those_of_the_schema(path):
+    schema = json.loads((room("schemas") / "report.json").read_text("utf-8"))
+    for each in rows_of(path):
+        jsonschema.validate(each, schema)
 
 
 def test_every_cut_is_noticed(path):
     raw = path.read_bytes()
-    for end in range(0, len(raw) - 1, 37):
+    for end in range(0, len(raw) - 1, 97):
         path.write_bytes(raw[:end])
         with pytest.raises(lines.CorruptReport):
             lines.read(path)
@@ -71,24 +64,106 @@ def test_every_changed_line_is_noticed(path):
 
 def test_another_schema_is_refused(path):
     path.write_bytes(path.read_bytes().replace(b'"schema": 1', b'"schema": 9', 1))
-    with pytest.raises(lines.CorruptReport, match="schema 9"):
+    with pytest.raises(lines.CorruptReport, match=r"schema 9.*install the matching version"):
         lines.read(path)
 
 
-def test_junit_is_well_formed_whatever_was_seen(path):
-    (suite,) = ET.fromstring(junit.render(lines.read(path)))  # noqa: S314 (made by ourselves)
-    found = {each.get("name"): [child.tag for child in each] for each in suite.iter("testcase")}
-    assert len(found) == 4
-    tags = sorted(tag for each in found.values() for tag in each)
-    assert tags.count("failure") == 1
-    assert tags.count("error") == 1
-    assert tags.count("skipped") == 1
-    assert (suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("1", "1", "1")
-    assert suite.get("tests") == "4"
+def _without_outcome(rows):
+    del next(each for each in rows if each["kind"] == "case")["outcome"]
 
 
-def test_junit_tells_that_the_run_itself_failed(path):
-    report = lines.read(path)
-    report.end["trouble"] = "nobody answers"
-    (suite,) = ET.fromstring(junit.render(report))  # noqa: S314 (as above)
-    assert suite.get("errors") == "2"
+def _unknown_outcome(rows):
+    next(each for each in rows if each["kind"] == "clause")["outcome"] = "splendid"
+
+
+def _unknown_clause(rows):
+    next(each for each in rows if each["kind"] == "case")["clauses"] = {"NON-99": "pass"}
+
+
+def _case_twice(rows):
+    rows.insert(3, dict(rows[2]))
+
+
+def _two_runs(rows):
+    rows.insert(1, dict(rows[0]))
+
+
+def _lost_shared(rows):
+    next(each for each in rows if each["kind"] == "case")["shared"] = "gallery"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_without_outcome, 'line 3 is no case line: .*"outcome" is a required'),
+        (_unknown_outcome, r"is no clause line: outcome: \"splendid\" is not one of"),
+        (_unknown_clause, "names 'NON-99', which is no clause of this report"),
+        (_case_twice, "two lines of the case"),
+        (_two_runs, "a second run line"),
+        (_lost_shared, "lacks its shared line"),
+    ],
+)
+def test_lines_that_do_not_fit_are_refused_though_the_digest_does(path, change, says):
+    rows = rows_of(path)
+    change(rows)
+    signed(path, rows)
+    with pytest.raises(lines.CorruptReport, match=says):
+        lines.read(path)
+
+
+def test_lines_of_kinds_to_come_are_kept(path):
+    rows = rows_of(path)
+    rows.insert(1, {"kind": "weather", "is": "fair"})
+    signed(path, rows)
+    assert lines.read(path).others == ({"kind": "weather", "is": "fair"},)
+
+
+def test_what_an_older_suite_wrote_is_still_read():
+    """The published reports are of suites that knew neither wire records nor known failures."""
+    run = {name: each for name, each in saved.RUN.items() if name not in ("faults", "strict")}
+    text = b"".join(
+        json.dumps(each).encode() + b"\n"
+        for each in (
+            {"kind": "run", **run},
+            {"kind": "case", **saved.case("test_ids", {"HDR-01": "pass"})},
+            {"kind": "clause", **saved.clause("HDR-01", "pass")},
+        )
+    )
+    end = {"kind": "end", "verdict": "v", "exit": 0, "counts": {}, "profiles": {}, "stale": []}
+    end |= {"trouble": None, "seconds": 1, "digest": hashlib.sha256(text).hexdigest()}
+    report = lines.parse(text + json.dumps(end).encode() + b"\n", "old")
+    assert len(report.cases) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "cannot reach nats://user:hunter2@host:4222",
+        "cannot reach nats://hunter2@host:4222",
+        "https://host/x?a=1&token=hunter2&b=2",
+        "https://host/x?X-Access_Token=1&api_key=hunter2",
+        "Authorization: Bearer hunter2",
+        ["nested", {"deep": "amqp://a:hunter2@b"}],
+    ],
+)
+def test_no_secret_of_a_url_is_ever_written(tmp_path, said):
+    case = saved.case("test_ids", {"HDR-01": "fail"}, "HDR-01: broken", seen=said)
+    path = saved.write(tmp_path / "r.jsonl", [case], run={"driver": {"connectable": str(said)}})
+    assert b"hunter2" not in path.read_bytes()
+    assert b"***" in path.read_bytes()
+
+
+def test_what_is_no_secret_stays():
+    kept = "token 3: ampy://x is basic, key=XNAS.AAPL, a@b.example; look at path?page=2#top"
+    assert safe.redact(kept) == kept
+
+
+def test_text_that_is_shown_hides_nothing_and_ends():
+    shown = safe.text("a\x00b\x1b[31m\u202egnp.exe\u2066\u200b\ud800\ufeff\U000e0041")
+    assert shown == ("a\\u0000b\\u001b[31m\\u202egnp.exe\\u2066\\u200b\\ud800\\ufeff\\U000e0041")
+    large = safe.text("x" * 10_000_000)
+    assert len(large) < 2 * safe.LONGEST
+    assert large.endswith("(10000000 characters)")
+    assert "hunter2" not in safe.text(
+        "x" * (safe.LONGEST - 8) + " a://u:" + "hunter2" * 9999 + "@h"
+    )

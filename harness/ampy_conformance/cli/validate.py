@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from ampy_conformance import contract as contracts
 from ampy_conformance import validation
 from ampy_conformance._errors import UsageError
+from ampy_conformance.report import sarif
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,6 +35,7 @@ Examples:
   ampy-conform validate record.json captures/            files, and all below a folder
   my-tool dump | ampy-conform validate -                 JSON Lines on standard input, a stream
   ampy-conform validate --broker nats://host:4222 --subject 'ampy.prod.>' --max-count 10000
+  ampy-conform validate captures/ --format sarif > findings.sarif      for code scanning
 \b
 A record is a JSON object with topic, headers and payload_b64 (the bytes on the wire), or
 payload_json, or without payload: then all but the payload is judged. A .jsonl file, a JSON
@@ -71,7 +73,9 @@ Exit codes: 0 accepted (warnings may stand), 1 refused, 2 usage or an input that
     help=f"Show so many, 0 for all; otherwise {SHOWN} as text, and all as JSON.",
 )
 @click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
-@click.option("--format", "form", type=click.Choice(("text", "json", "jsonl")), default="text")
+@click.option(
+    "--format", "form", type=click.Choice(("text", "json", "jsonl", "sarif")), default="text"
+)
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 def command(
     paths: tuple[Path, ...],
@@ -95,7 +99,10 @@ def command(
     items = _counted(_items(paths, url, subject, max_count, max_seconds))
     summary = validation.Summary()
     judged = _summed(validation.judge(items, contract, lenient=lenient, stream=stream), summary)
-    {"text": _text, "json": _json, "jsonl": _jsonl}[form](judged, summary, max_findings)
+    if form == "sarif":
+        _sarif(judged, summary, max_findings, contract)
+    else:
+        {"text": _text, "json": _json, "jsonl": _jsonl}[form](judged, summary, max_findings)
     return summary.exit_code(strict=strict)
 
 
@@ -203,6 +210,34 @@ def _rows(judged: Iterable[Judged], limit: int) -> Iterator[dict[str, Any]]:
 def _json(judged: Iterable[Judged], summary: Summary, limit: int) -> None:
     rows = list(_rows(judged, limit))
     click.echo(json.dumps({"summary": summary.row(), "findings": rows}, indent=2))
+
+
+def _sarif(
+    judged: Iterable[Judged], summary: Summary, limit: int, contract: contracts.Contract
+) -> None:
+    """Print a SARIF log; what is no envelope breaks no clause, but is an error of its own."""
+    results = []
+    for row in _rows(judged, limit):
+        unreadable = row["kind"] == "unreadable"
+        file = Path(sarif.file_of(row["record"])).exists()
+        results.append(
+            sarif.Result(
+                rule="unreadable" if unreadable else row["clause"],
+                grade="error" if unreadable else row["severity"],
+                message=row["message"],
+                where=row["record"],
+                part=row.get("where", ""),
+                is_file=file,
+            )
+        )
+    rules = [
+        sarif.Rule(
+            each.id, each.text, " ".join(each.look), {"level": each.level, "section": each.section}
+        )
+        for each in contract.clauses.values()
+    ]
+    rules.append(sarif.Rule("unreadable", "The input is an envelope.", "See `validate --help`."))
+    click.echo(json.dumps(sarif.log(rules, results, summary=summary.row()), indent=2))
 
 
 def _jsonl(judged: Iterable[Judged], summary: Summary, limit: int) -> None:

@@ -120,15 +120,20 @@ def _shown(line: Line, title: str) -> Shown:
 
 
 def _row(event: Line, first: Line, focus: Iterable[int]) -> dict[str, Any]:
-    rest = {name: each for name, each in event.items() if name not in (*COLUMNS, "detail")}
+    lane = lanes.lane(event)
+    rest = {
+        name: each
+        for name, each in {**event, **event.get("detail", {})}.items()
+        # The lane names group and member already; times stand in a column of their own.
+        if name not in (*COLUMNS, "detail") and not name.endswith("_ns") and str(each) not in lane
+    }
     if "body_hash" in rest:
         rest["body_hash"] = str(rest["body_hash"])[:12]
-    rest |= event.get("detail", {})
     return {
         "seq": event["seq"],
         "when": lanes.when(event, first),
         "kind": event["kind"],
-        "lane": lanes.lane(event),
+        "lane": lane,
         "topic": event.get("topic", ""),
         "position": event.get("position", ""),
         "attempt": event.get("attempt", ""),

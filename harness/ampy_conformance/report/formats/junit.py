@@ -56,7 +56,7 @@ def render(report: Report) -> bytes:
         f"warning: {each['id']}: {each['says']}\n" for each in warned
     )
     ET.SubElement(suite, "system-err").text = "".join(f"{each}\n" for each in report.end["stale"])
-    top = ET.Element("testsuites", name="ampy-bus-conformance")
+    top = ET.Element("testsuites")
     top.append(suite)
     return bytes(ET.tostring(top, encoding="utf-8", xml_declaration=True))
 
