@@ -11,7 +11,7 @@ WITH first AS (
   FROM due AS r
   JOIN effects AS e ON e.scope = r.scope AND e.grp = r.grp AND e.body_hash = r.body_hash
   ANTI JOIN graves AS g ON g.scope = r.scope AND g.body_hash = r.body_hash
-  GROUP BY ALL),
+  GROUP BY r.scope, r.grp, r.stream, r.place),
 line AS (
   SELECT scope, grp, stream, seq, place AS floor, NULL AS place FROM checkpoints
   UNION ALL

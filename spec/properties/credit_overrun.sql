@@ -10,8 +10,7 @@ WITH line AS (
   UNION ALL
   SELECT scope, subscription, seq, -1 AS step, 0 AS room FROM ends
   UNION ALL
-  SELECT scope, subscription, seq, 0 AS step, credit AS room FROM events
-  WHERE kind = 'mark' AND credit IS NOT NULL),
+  SELECT scope, subscription, seq, 0 AS step, credit AS room FROM marks WHERE credit IS NOT NULL),
 run AS (
   SELECT scope, subscription, seq, step,
          sum(step) OVER (PARTITION BY scope, subscription ORDER BY seq

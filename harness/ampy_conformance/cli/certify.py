@@ -86,7 +86,8 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
 @click.option(
     "--history",
     type=click.Path(path_type=Path),
-    help="Keep the event history of every case here (JSON Lines); `ampy-conform check` judges it.",
+    help="Keep the event history of every case here; `ampy-conform check` judges it. JSON Lines, or "
+    "Parquet where it ends in .parquet (needs the extra `history`).",
 )
 @click.option(
     "--junit", "junit_path", type=click.Path(path_type=Path), help="Write JUnit XML here."

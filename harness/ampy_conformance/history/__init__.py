@@ -1,6 +1,6 @@
 """Everything that happens in a case, as one ordered stream of events, in memory and on disk."""
 
 from ampy_conformance.history.events import Event, Recorder
-from ampy_conformance.history.file import CorruptHistory, History, Writer, verify
+from ampy_conformance.history.file import CorruptHistory, History, Writer, convert, verify
 
-__all__ = ["CorruptHistory", "Event", "History", "Recorder", "Writer", "verify"]
+__all__ = ["CorruptHistory", "Event", "History", "Recorder", "Writer", "convert", "verify"]
