@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCOPE = 500_000
+WIDE = 19
 COLUMNS = ("events", "file", "MB", "scan s", "verify s", "judge s", "M events/s", "x scan",
-           "CPU s", "x scan CPU", "peak GB")  # fmt: skip
+           "CPU s", "M events/CPU s", "x scan CPU", "peak GB")  # fmt: skip
 
 
 def scan(path: Path) -> None:
@@ -79,6 +81,7 @@ def measure(path: Path) -> dict[str, Any]:
         "M events/s": history.events / whole / 1e6,
         "x scan": whole / scanned,
         "CPU s": cpu,
+        "M events/CPU s": history.events / cpu / 1e6,
         "x scan CPU": cpu / scan_cpu,
         "peak GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2,
         "violated": [
@@ -131,7 +134,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.folder or Path(scratch)
-        print(" ".join(f"{each:>10}" for each in COLUMNS), flush=True)
+        print(" ".join(f"{each:>{WIDE}}" for each in COLUMNS), flush=True)
         for events in options.events:
             lines = folder / f"{events}.jsonl"
             if not lines.with_suffix(".parquet").exists() or (options.lines and not lines.exists()):
@@ -144,15 +147,25 @@ def main() -> None:
                     file=sys.stderr,
                     flush=True,
                 )
+            if not options.lines:
+                lines.unlink(missing_ok=True)
             for path in (lines.with_suffix(".parquet"), *([lines] if options.lines else [])):
-                for _ in range(options.runs):
-                    row = _apart("--one", str(path))
-                    cells = [
-                        f"{row[each]:.2f}" if isinstance(row[each], float) else f"{row[each]}"
-                        for each in COLUMNS
-                    ]
-                    told = f"  violated: {row['violated']}" if row["violated"] else ""
-                    print(" ".join(f"{each:>10}" for each in cells) + told, flush=True)
+                rows = [_apart("--one", str(path)) for _ in range(options.runs)]
+                print(" ".join(f"{_cell(rows, each):>{WIDE}}" for each in COLUMNS), flush=True)
+                wrong = {name for row in rows for name in row["violated"]}
+                if wrong:
+                    sys.exit(
+                        f"the made history is lawful, and accused of {', '.join(sorted(wrong))}"
+                    )
+
+
+def _cell(rows: list[dict[str, Any]], name: str) -> str:
+    """Return the median of what was measured, and from where to where it went."""
+    values = [row[name] for row in rows]
+    if not isinstance(values[0], float):
+        return f"{values[0]:,}" if isinstance(values[0], int) else str(values[0])
+    middle = f"{statistics.median(values):.2f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.2f}-{max(values):.2f})"
 
 
 if __name__ == "__main__":

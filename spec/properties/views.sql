@@ -103,28 +103,34 @@ WHERE p.outcome = 'ok';
 CREATE TABLE marks AS
 SELECT scope, seq, subscription, credit, backoff_base_ms FROM rare WHERE kind = 'mark';
 
+-- How many deliveries each member has asked for.
+CREATE TABLE credits AS
+SELECT scope, subscription, sum(credit) AS room FROM marks GROUP BY scope, subscription HAVING sum(credit) > 0;
+
 -- What the harness did and saw at the process and the network.
 CREATE TABLE faults AS
 SELECT scope, seq, t_ns, actor, subscription, fault FROM rare WHERE kind = 'fault';
 
--- Consumer groups.
-CREATE TABLE circles AS
-SELECT DISTINCT scope, grp FROM events WHERE grp IS NOT NULL;
+-- What the events of each consumer group, and those of none, say of the run.
+CREATE TABLE sayings AS
+SELECT scope, grp, bool_or(coalesce(audited, FALSE)) AS audited, bool_or(drained IS NOT NULL) AS waited,
+       max(CASE WHEN drained IS NOT NULL THEN t_ns END) AS drained_ns, max(max_attempts) AS max_attempts,
+       bool_or(kind = 'mark' AND coalesce(started, 'earliest') <> 'earliest') AS late_start,
+       bool_or(kind = 'fault' AND coalesce(fault, '') IN ('kill-broker', 'kill and restart')) AS broker_killed
+FROM events GROUP BY scope, grp;
 
 -- Scopes: whether the log was read to its end and everything was given time to be handled, how
 -- many groups they have, how often was to be tried, whether the raw client's own records are kept.
 CREATE TABLE scopes AS
-SELECT e.scope, e.audited, e.waited, e.horizon_ns, coalesce(g.groups, 0) AS groups, e.max_attempts,
-       e.late_start, e.broker_killed, r.scope IS NOT NULL AS raw_lost
+SELECT e.scope, e.audited, e.waited, e.horizon_ns, e.groups, e.max_attempts, e.late_start,
+       e.broker_killed, r.scope IS NOT NULL AS raw_lost
 FROM (
-  SELECT scope, bool_or(coalesce(audited, FALSE)) AS audited, bool_or(drained IS NOT NULL) AS waited,
+  SELECT scope, bool_or(audited) AS audited, bool_or(waited) AS waited,
          -- What was in some hands ten seconds before the waiting ended may be there still.
-         max(CASE WHEN drained IS NOT NULL THEN t_ns END) - 10000000000 AS horizon_ns,
-         max(max_attempts) AS max_attempts,
-         bool_or(kind = 'mark' AND coalesce(started, 'earliest') <> 'earliest') AS late_start,
-         bool_or(kind = 'fault' AND coalesce(fault, '') IN ('kill-broker', 'kill and restart')) AS broker_killed
-  FROM events GROUP BY scope) AS e
-LEFT JOIN (SELECT scope, count(*) AS groups FROM circles GROUP BY scope) AS g ON g.scope = e.scope
+         max(drained_ns) - 10000000000 AS horizon_ns,
+         max(max_attempts) AS max_attempts, bool_or(late_start) AS late_start,
+         bool_or(broker_killed) AS broker_killed, count(grp) AS groups
+  FROM sayings GROUP BY scope) AS e
 LEFT JOIN (
   SELECT DISTINCT i.scope FROM injected AS i
   ANTI JOIN stored AS t ON t.scope = i.scope AND t.body_hash = i.body_hash
@@ -144,7 +150,7 @@ FROM deliveries WHERE message_id IS NOT NULL GROUP BY scope, grp, message_id HAV
 CREATE TABLE unhandled AS
 SELECT s.scope, g.grp, s.seq, s.topic, s.message_id, s.dedupe_key, s.body_hash
 FROM stored AS s
-JOIN circles AS g ON g.scope = s.scope
+JOIN sayings AS g ON g.scope = s.scope AND g.grp IS NOT NULL
 ANTI JOIN effects AS e ON e.scope = s.scope AND e.grp = g.grp AND e.body_hash = s.body_hash;
 CREATE TABLE excused AS
 SELECT u.scope, u.grp, u.seq, u.body_hash FROM unhandled AS u

@@ -176,7 +176,7 @@ def write_parquet(lines: Path, target: Path, facts: dict[str, str]) -> None:
             f"COPY (SELECT {', '.join(chosen)} FROM ("
             f"SELECT *, json_transform(detail, {_text(f'{{{typed}}}')}) AS typed FROM {source})) "
             f"TO {_text(str(target))} "
-            f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{metadata}}})"
+            f"(FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, KV_METADATA {{{metadata}}})"
         )
 
 
