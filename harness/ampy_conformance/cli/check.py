@@ -13,8 +13,9 @@ from rich.table import Table
 
 from ampy_conformance import contract as contracts
 from ampy_conformance._errors import UsageError
-from ampy_conformance.history import convert, properties, verify
+from ampy_conformance.history import convert, fingerprint, properties, verify
 from ampy_conformance.history.file import is_parquet
+from ampy_conformance.report import lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ Examples:
   ampy-conform check run.jsonl                       judge it again, with every violation explained
   ampy-conform check run.jsonl --property skipped
   ampy-conform check run.jsonl --save run.parquet    keep it smaller, and faster to judge
+  ampy-conform check r.history.parquet --report r.jsonl   is it the history of that report?
 \b
 Exit codes: 0 every property holds that had a chance to break, 1 one is violated, 2 usage or a file
 that is no whole history, 4 there is no event, 6 no property had a chance to break."""
@@ -45,6 +47,11 @@ that is no whole history, 4 there is no event, 6 no property had a chance to bre
     type=click.Path(path_type=Path),
     help="Write the history as a Parquet file here as well (HISTORY is JSON Lines).",
 )
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="See first that HISTORY is the one that this report names.",
+)
 @click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option(
@@ -54,6 +61,7 @@ def command(
     history: Path,
     names: tuple[str, ...],
     save: Path | None,
+    report: Path | None,
     spec: Path | None,
     as_json: bool,
     only_list: bool,
@@ -79,6 +87,8 @@ def command(
     wanted = [each for each in known if not names or each.name in names]
     with Console(stderr=True).status("verifying the file") as status:
         found = verify(history)
+        if report is not None:
+            _bound(history, report)
         if save is not None:
             _save(found, save, status)
         results = (
@@ -102,6 +112,16 @@ def command(
     if "violated" in verdicts:
         return 1
     return 0 if "holds" in verdicts else 6
+
+
+def _bound(history: Path, report: Path) -> None:
+    kept = lines.read(report).end.get("history")
+    if kept is None:
+        raise UsageError(f"{report} names no history: it was made without one")
+    if fingerprint(history) != kept["digest"]:
+        raise UsageError(
+            f"{history} is not the history that {report} names ({kept['file']}): its digest differs"
+        )
 
 
 def _save(history: History, target: Path, status: Status) -> None:

@@ -9,6 +9,7 @@ A Parquet file is made of the lines when the run is over (`convert`).
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -43,6 +44,36 @@ def lines_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.jsonl") if path.suffix == ".parquet" else path
 
 
+def beside(report: Path) -> Path:
+    """Return where the history of a report is kept; Parquet where DuckDB is there to write it."""
+    form = "parquet" if importlib.util.find_spec("duckdb") else "jsonl"
+    return report.with_name(f"{report.stem}.history.{form}")
+
+
+def fingerprint(path: Path) -> str:
+    """Return the SHA-256 of a file, as a report names its history."""
+    with path.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A history that was written: its file, how many events, and why it is not what was asked for."""
+
+    path: Path
+    events: int
+    trouble: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a report says of it."""
+        return {
+            "file": self.path.name,
+            "events": self.events,
+            "digest": fingerprint(self.path),
+            **({"trouble": self.trouble} if self.trouble else {}),
+        }
+
+
 class Writer:
     """Appends events; may be used from several threads.
 
@@ -56,8 +87,10 @@ class Writer:
         self._path = path
         if path != lines_of(path):
             table.duckdb()  # better to miss it now than after the run
+            path.unlink(missing_ok=True)  # that of an earlier run
         self._stream: IO[bytes] = lines_of(path).open("wb")
         self._events = 0
+        self._saved = Saved(path, 0)
         self._write({"kind": "history", "schema": SCHEMA_VERSION, **head})
 
     def add(self, case: str, event: Event) -> None:
@@ -67,17 +100,28 @@ class Writer:
                 self._events += 1
                 self._write({"case": case, **event.row()})
 
-    def end(self) -> None:
-        """Write the last line and close the file; turn it into a Parquet file where that is asked."""
+    def end(self) -> Saved:
+        """Write the last line and close the file; turn it into a Parquet file where that is asked.
+
+        Where that does not go, what was recorded stays as lines, and `trouble` says so.
+        """
         with self._lock:
             if not self._stream.closed:
                 digest = self._digest.hexdigest()
                 self._write({"kind": "end", "events": self._events, "digest": digest})
                 self._stream.close()
-                lines = lines_of(self._path)
-                if lines != self._path:
-                    convert(lines, self._path)
-                    lines.unlink()
+                self._saved = self._turned()
+            return self._saved
+
+    def _turned(self) -> Saved:
+        lines = lines_of(self._path)
+        if lines != self._path:
+            try:
+                convert(lines, self._path)
+            except UsageError as error:
+                return Saved(lines, self._events, str(error))
+            lines.unlink()
+        return Saved(self._path, self._events)
 
     def _write(self, row: dict[str, Any]) -> None:
         line = json.dumps(row, ensure_ascii=True, default=str).encode() + b"\n"
