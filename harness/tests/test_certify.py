@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import signal
@@ -15,8 +17,11 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from click.testing import CliRunner
 
+from ampy_conformance import history as histories
 from ampy_conformance._layout import room
+from ampy_conformance.cli import cli
 from ampy_conformance.report import lines
 
 pytestmark = pytest.mark.slow
@@ -48,7 +53,42 @@ def test_a_selection_that_passes(tmp_path):
     assert report.clauses["TOP-01"]["outcome"] == "not selected"
     assert report.clauses["SEC-01"]["outcome"] == "not claimed"
     assert len(report.clauses) == 185
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["report.jsonl"], "leftovers"
+    kept = sorted(each.name for each in tmp_path.iterdir())
+    assert kept == ["report.history.parquet", "report.jsonl"], "leftovers"
+
+
+def test_the_history_is_kept_beside_the_report_which_names_it(tmp_path):
+    report, history = tmp_path / "report.jsonl", tmp_path / "report.history.parquet"
+    done, found = certify(tmp_path, "mem", "--clause", "QOS-01")
+    assert "report.history.parquet" in done.stdout
+    named = found.end["history"]
+    digest = hashlib.sha256(history.read_bytes()).hexdigest()
+    assert (named["file"], named["digest"]) == (history.name, f"sha256:{digest}")
+    checked = run("check", history, "--report", report)
+    assert checked.returncode == 0, checked.stderr
+    assert f"{named['events']} events" in checked.stdout
+    other = tmp_path / "other.jsonl"
+    run("certify", "mem", "--clause", "QOS-01", "--report", other, "--no-history", cwd=tmp_path)
+    assert not list(tmp_path.glob("other.history*"))
+    assert "history" not in lines.read(other).end
+    checked = run("check", history, "--report", other)
+    assert (checked.returncode, "names no history" in checked.stderr) == (2, True)
+    run("certify", "mem", "--clause", "QOS-01", "--report", other, cwd=tmp_path)
+    checked = run("check", history, "--report", other)
+    assert (checked.returncode, "its digest differs" in checked.stderr) == (2, True)
+    done = run("certify", "mem", "--no-history", "--history", tmp_path / "h.jsonl")
+    assert (done.returncode, "exclude each other" in done.stderr) == (2, True)
+
+
+def test_without_duckdb_the_history_is_kept_as_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    report = tmp_path / "report.jsonl"
+    arguments = ["certify", "mem", "--clause", "QOS-01", "--report", str(report)]
+    assert CliRunner().invoke(cli, arguments, standalone_mode=False).return_value == 0
+    kept = sorted(each.name for each in tmp_path.iterdir())
+    assert kept == ["report.history.jsonl", "report.jsonl"]
+    assert lines.read(report).end["history"]["file"] == "report.history.jsonl"
+    assert histories.verify(tmp_path / kept[0]).events > 0
 
 
 def test_the_lines_keep_their_schema(tmp_path):

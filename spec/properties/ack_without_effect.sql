@@ -4,14 +4,13 @@
 -- means: the broker counts a record as acknowledged that has neither an effect nor a dead letter
 -- coverage
 SELECT count(*) FROM due AS r
-JOIN (SELECT scope, grp, stream, max(place) AS floor FROM checkpoints GROUP BY ALL) AS c
+JOIN floors AS c
   ON c.scope = r.scope AND c.grp = r.grp AND c.stream = r.stream AND r.place <= c.floor
 JOIN scopes AS s ON s.scope = r.scope AND s.audited AND NOT s.raw_lost
 -- violations
 SELECT r.scope, r.seq,
        'the record at ' || r.position || ' is acknowledged in ' || r.grp || ' without an effect' AS says
-FROM due AS r
-JOIN (SELECT scope, grp, stream, max(place) AS floor FROM checkpoints GROUP BY ALL) AS c
+FROM owed AS r
+JOIN floors AS c
   ON c.scope = r.scope AND c.grp = r.grp AND c.stream = r.stream AND r.place <= c.floor
 JOIN scopes AS s ON s.scope = r.scope AND s.audited AND NOT s.raw_lost
-WHERE NOT r.settled

@@ -7,9 +7,13 @@ SELECT count(*) FROM deliveries WHERE attempt > 1
 -- violations
 SELECT scope, seq, 'attempt ' || attempt || ' of ' || delivery || ' follows attempt ' || coalesce(before, 0) AS says
 FROM (
-  SELECT *, lag(attempt) OVER (
-    PARTITION BY scope, subscription, message_id, position, replay ORDER BY seq) AS before
-  FROM deliveries WHERE message_id IS NOT NULL AND position IS NOT NULL)
+  SELECT d.scope, d.seq, d.delivery, d.attempt, lag(d.attempt) OVER (
+    PARTITION BY d.scope, d.subscription, d.message_id, d.position, d.replay ORDER BY d.seq) AS before
+  FROM deliveries AS d
+  LEFT JOIN retried AS r
+    ON r.scope = d.scope AND r.grp IS NOT DISTINCT FROM d.grp AND r.message_id = d.message_id
+  WHERE d.message_id IS NOT NULL AND d.position IS NOT NULL
+    AND (r.scope IS NOT NULL OR d.attempt < 1))
 JOIN scopes AS s USING (scope)
 -- A broker that was killed may count anew.
 WHERE attempt < 1 OR (attempt <= before AND NOT s.broker_killed)

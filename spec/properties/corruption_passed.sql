@@ -8,4 +8,4 @@ SELECT count(*) FROM corrupt AS c JOIN stored AS s USING (scope, body_hash)
 SELECT d.scope, d.seq, 'the broken record at ' || d.position || ' was given to ' || d.grp AS says
 FROM deliveries AS d
 JOIN corrupt AS c ON c.scope = d.scope AND c.body_hash = d.body_hash
-WHERE d.topic NOT LIKE 'ampy.%.dlq.%'
+WHERE NOT d.dead

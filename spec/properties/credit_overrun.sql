@@ -6,17 +6,14 @@
 SELECT count(*) FROM deliveries
 -- violations
 WITH line AS (
-  SELECT scope, subscription, seq, 1 AS step, 0 AS room FROM deliveries
+  SELECT scope, subscription, seq, 1 AS step FROM deliveries
   UNION ALL
-  SELECT scope, subscription, seq, -1 AS step, 0 AS room FROM ends
-  UNION ALL
-  SELECT scope, subscription, seq, 0 AS step, credit AS room FROM events
-  WHERE kind = 'mark' AND credit IS NOT NULL),
+  SELECT scope, subscription, seq, -1 AS step FROM ends),
 run AS (
-  SELECT scope, subscription, seq, step,
-         sum(step) OVER (PARTITION BY scope, subscription ORDER BY seq
-           RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS open,
-         sum(room) OVER (PARTITION BY scope, subscription) AS room
-  FROM line)
+  SELECT l.scope, l.subscription, l.seq, l.step, c.room,
+         sum(l.step) OVER (PARTITION BY l.scope, l.subscription ORDER BY l.seq
+           ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS open
+  FROM line AS l
+  JOIN credits AS c ON c.scope = l.scope AND c.subscription = l.subscription)
 SELECT scope, seq, subscription || ' has ' || open || ' open deliveries, ' || room || ' were granted' AS says
-FROM run WHERE step = 1 AND room > 0 AND open > room
+FROM run WHERE step = 1 AND open > room

@@ -4,25 +4,21 @@
 -- means: first deliveries of one producer and key to a group are not in the order of their publishes
 -- coverage
 SELECT count(*) FROM (
-  SELECT 1 FROM deliveries AS d
-  JOIN publishes AS p
-    ON p.scope = d.scope AND p.body_hash = d.body_hash AND p.topic = d.topic AND p.outcome = 'ok'
-  ANTI JOIN twins AS u ON u.scope = p.scope AND u.body_hash = p.body_hash
-  WHERE d.replay IS NULL
-  GROUP BY d.scope, d.grp, p.producer, p.topic, p.key HAVING count(DISTINCT p.uid) > 1)
+  SELECT 1 FROM deliveries AS d WHERE d.live
+  GROUP BY d.scope, d.grp, d.lane HAVING min(d.body_hash) < max(d.body_hash))
 -- violations
 WITH first AS (
-  SELECT d.scope, d.grp, p.producer, p.topic, p.key, p.pseq, p.uid, min(d.seq) AS seq
+  SELECT d.scope, d.grp, d.lane, d.pseq, d.body_hash, d.seq
   FROM deliveries AS d
-  JOIN publishes AS p
-    ON p.scope = d.scope AND p.body_hash = d.body_hash AND p.topic = d.topic AND p.outcome = 'ok'
-  ANTI JOIN twins AS u ON u.scope = p.scope AND u.body_hash = p.body_hash
-  WHERE d.replay IS NULL
-  GROUP BY ALL),
+  LEFT JOIN repeated AS r
+    ON r.scope = d.scope AND r.grp IS NOT DISTINCT FROM d.grp AND r.body_hash = d.body_hash
+  WHERE d.live AND d.seq = coalesce(r.first, d.seq)),
 ranked AS (
   SELECT *, max(pseq) OVER (
-    PARTITION BY scope, grp, producer, topic, key ORDER BY seq
+    PARTITION BY scope, grp, lane ORDER BY seq
     RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
   FROM first)
-SELECT scope, seq, uid || ' came to ' || grp || ' after number ' || before || ' of its key' AS says
-FROM ranked WHERE before > pseq
+SELECT r.scope, r.seq, p.uid || ' came to ' || r.grp || ' after number ' || r.before || ' of its key' AS says
+FROM ranked AS r
+JOIN publishes AS p ON p.scope = r.scope AND p.body_hash = r.body_hash
+WHERE r.before > r.pseq

@@ -5,10 +5,6 @@
 -- coverage
 SELECT count(*) FROM publishes AS p JOIN scopes AS s USING (scope) WHERE s.audited
 -- violations
-SELECT t.scope, max(t.seq) AS seq, 'stored ' || count(*) || ' times, published once' AS says
-FROM stored AS t
-JOIN (SELECT scope, body_hash FROM publishes GROUP BY ALL HAVING count(*) = 1) AS p
-  ON p.scope = t.scope AND p.body_hash = t.body_hash
-ANTI JOIN (SELECT scope, body_hash FROM events WHERE kind = 'inject') AS i
-  ON i.scope = t.scope AND i.body_hash = t.body_hash
-GROUP BY t.scope, t.body_hash HAVING count(*) > 1
+SELECT c.scope, c.seq, 'stored ' || c.number || ' times, published once' AS says
+FROM copies AS c
+JOIN publishes AS p ON p.scope = c.scope AND p.body_hash = c.body_hash AND p.sole

@@ -9,6 +9,6 @@ WHERE s.audited AND s.waited AND r.place < r.reached
 SELECT r.scope, r.seq,
        'the record at ' || r.position || ' was never settled in ' || r.grp
        || ', a later one of its key was' AS says
-FROM due AS r
+FROM owed AS r
 JOIN scopes AS s ON s.scope = r.scope AND s.audited AND s.waited
-WHERE NOT r.settled AND NOT r.fresh AND r.place < r.reached
+WHERE NOT r.fresh AND r.place < r.reached

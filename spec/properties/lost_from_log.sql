@@ -7,8 +7,5 @@ SELECT count(*) FROM publishes AS p JOIN scopes AS s USING (scope)
 WHERE p.outcome = 'ok' AND s.audited AND NOT s.raw_lost
 -- violations
 SELECT p.scope, p.ended AS seq, 'the acknowledged record ' || p.uid || ' is stored nowhere' AS says
-FROM publishes AS p
+FROM gone AS p
 JOIN scopes AS s ON s.scope = p.scope AND s.audited AND NOT s.raw_lost
-ANTI JOIN (SELECT scope, body_hash FROM stored UNION SELECT scope, body_hash FROM graves) AS l
-  ON l.scope = p.scope AND l.body_hash = p.body_hash
-WHERE p.outcome = 'ok'

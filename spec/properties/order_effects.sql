@@ -5,26 +5,22 @@
 -- coverage
 SELECT count(*) FROM (
   SELECT 1 FROM effects AS e
-  JOIN publishes AS p
-    ON p.scope = e.scope AND p.body_hash = e.body_hash AND p.topic = e.topic AND p.outcome = 'ok'
-  ANTI JOIN twins AS u ON u.scope = p.scope AND u.body_hash = p.body_hash
-  ANTI JOIN graves AS g ON g.scope = p.scope AND g.body_hash = p.body_hash
-  WHERE e.replay IS NULL AND e.topic LIKE 'ampy.%.orders.%'
-  GROUP BY e.scope, e.grp, p.producer, p.topic, p.key HAVING count(DISTINCT p.uid) > 1)
+  ANTI JOIN graves AS g ON g.scope = e.scope AND g.body_hash = e.body_hash
+  WHERE e.live AND e.topic LIKE 'ampy.%.orders.%'
+  GROUP BY e.scope, e.grp, e.lane HAVING min(e.body_hash) < max(e.body_hash))
 -- violations
 WITH first AS (
-  SELECT e.scope, e.grp, p.producer, p.topic, p.key, p.pseq, p.uid, min(e.seq) AS seq
+  SELECT e.scope, e.grp, e.lane, e.pseq, e.body_hash, min(e.seq) AS seq
   FROM effects AS e
-  JOIN publishes AS p
-    ON p.scope = e.scope AND p.body_hash = e.body_hash AND p.topic = e.topic AND p.outcome = 'ok'
-  ANTI JOIN twins AS u ON u.scope = p.scope AND u.body_hash = p.body_hash
-  ANTI JOIN graves AS g ON g.scope = p.scope AND g.body_hash = p.body_hash
-  WHERE e.replay IS NULL AND e.topic LIKE 'ampy.%.orders.%'
-  GROUP BY ALL),
+  ANTI JOIN graves AS g ON g.scope = e.scope AND g.body_hash = e.body_hash
+  WHERE e.live AND e.topic LIKE 'ampy.%.orders.%'
+  GROUP BY e.scope, e.grp, e.lane, e.pseq, e.body_hash),
 ranked AS (
   SELECT *, max(pseq) OVER (
-    PARTITION BY scope, grp, producer, topic, key ORDER BY seq
+    PARTITION BY scope, grp, lane ORDER BY seq
     RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
   FROM first)
-SELECT scope, seq, uid || ' took effect in ' || grp || ' after number ' || before || ' of its order' AS says
-FROM ranked WHERE before > pseq
+SELECT r.scope, r.seq, p.uid || ' took effect in ' || r.grp || ' after number ' || r.before || ' of its order' AS says
+FROM ranked AS r
+JOIN publishes AS p ON p.scope = r.scope AND p.body_hash = r.body_hash
+WHERE r.before > r.pseq

@@ -9,4 +9,4 @@ SELECT d.scope, d.seq, 'delivery ' || d.delivery || ' carries a body that was ne
 FROM deliveries AS d
 ANTI JOIN known AS k ON k.scope = d.scope AND k.body_hash = d.body_hash
 -- A binding may speak for itself there: lag signals, its own requests.
-WHERE d.topic NOT LIKE 'ampy.%.metrics.%' AND d.topic NOT LIKE 'ampy.%.control.%'
+WHERE d.lane IS NULL AND d.topic NOT LIKE 'ampy.%.metrics.%' AND d.topic NOT LIKE 'ampy.%.control.%'

@@ -3,24 +3,29 @@
 -- severity: fail
 -- means: after a fault was healed nothing could be published or handled any more
 -- coverage
-SELECT count(*) FROM events AS h
+SELECT count(*) FROM faults AS h
 JOIN scopes AS s ON s.scope = h.scope AND s.waited
-WHERE h.kind = 'fault' AND h.fault = 'healed'
-  AND EXISTS (SELECT 1 FROM publishes AS p WHERE p.scope = h.scope AND p.seq > h.seq)
+JOIN (SELECT scope, max(seq) AS seq FROM calls GROUP BY scope) AS p
+  ON p.scope = h.scope AND p.seq > h.seq
+WHERE h.fault = 'healed'
 -- violations
 WITH handled AS (
-  SELECT scope, body_hash FROM effects
-  UNION
-  SELECT scope, body_hash FROM graves
-  UNION
-  SELECT s.scope, s.body_hash FROM stored AS s
-  JOIN done AS d ON d.scope = s.scope AND d.stream = s.stream AND d.position = s.position)
+  SELECT p.scope, p.seq FROM publishes AS p
+  SEMI JOIN effects AS e ON e.scope = p.scope AND e.body_hash = p.body_hash
+  WHERE p.outcome = 'ok'
+  UNION ALL
+  SELECT p.scope, p.seq FROM publishes AS p
+  SEMI JOIN graves AS g ON g.scope = p.scope AND g.body_hash = p.body_hash
+  WHERE p.outcome = 'ok'
+  UNION ALL
+  SELECT p.scope, p.seq FROM publishes AS p
+  SEMI JOIN excused AS x ON x.scope = p.scope AND x.body_hash = p.body_hash
+  WHERE p.outcome = 'ok')
 SELECT h.scope, h.seq, 'nothing was acknowledged and handled any more after the fault' AS says
-FROM events AS h
+FROM faults AS h
 JOIN scopes AS s ON s.scope = h.scope AND s.waited
-WHERE h.kind = 'fault' AND h.fault = 'healed'
-  AND EXISTS (SELECT 1 FROM publishes AS p WHERE p.scope = h.scope AND p.seq > h.seq)
-  AND NOT EXISTS (
-    SELECT 1 FROM publishes AS p
-    WHERE p.scope = h.scope AND p.outcome = 'ok' AND p.seq > h.seq
-      AND EXISTS (SELECT 1 FROM handled AS e WHERE e.scope = p.scope AND e.body_hash = p.body_hash))
+JOIN (SELECT scope, max(seq) AS seq FROM calls GROUP BY scope) AS p
+  ON p.scope = h.scope AND p.seq > h.seq
+ANTI JOIN (SELECT scope, max(seq) AS seq FROM handled GROUP BY scope) AS e
+  ON e.scope = h.scope AND e.seq > h.seq
+WHERE h.fault = 'healed'

@@ -4,31 +4,25 @@
 -- means: what a killed member had in its hands was never given to another
 -- coverage
 SELECT count(*) FROM deliveries AS d
-JOIN events AS k
-  ON k.scope = d.scope AND k.kind = 'fault' AND k.fault = 'killed' AND k.actor = d.actor
- AND k.seq > d.seq
-LEFT JOIN ends AS e
-  ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
-LEFT JOIN effects AS f
-  ON f.scope = d.scope AND f.subscription = d.subscription AND f.delivery = d.delivery
+JOIN faults AS k ON k.scope = d.scope AND k.fault = 'killed' AND k.actor = d.actor AND k.seq > d.seq
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
+LEFT JOIN ends AS e ON e.scope = d.scope AND e.handle = d.handle
+LEFT JOIN effects AS f ON f.scope = d.scope AND f.handle = d.handle
 WHERE d.replay IS NULL AND (e.seq IS NULL OR (f.seq IS NOT NULL AND f.confirmed IS NULL))
 -- violations
-SELECT DISTINCT d.scope, d.seq,
-       'delivery ' || d.delivery || ' was open when its member of ' || d.grp
+WITH lost AS (
+  SELECT d.scope, d.grp, d.seq, d.delivery, d.handle, d.body_hash, k.seq AS killed
+  FROM owed AS r
+  JOIN scopes AS s ON s.scope = r.scope AND s.audited AND s.waited
+  JOIN deliveries AS d
+    ON d.scope = r.scope AND d.grp = r.grp AND d.body_hash = r.body_hash AND d.replay IS NULL
+  JOIN faults AS k
+    ON k.scope = d.scope AND k.fault = 'killed' AND k.actor = d.actor AND k.seq > d.seq
+  WHERE NOT r.fresh)
+SELECT DISTINCT l.scope, l.seq,
+       'delivery ' || l.delivery || ' was open when its member of ' || l.grp
        || ' was killed, and nothing came of it' AS says
-FROM deliveries AS d
-JOIN events AS k
-  ON k.scope = d.scope AND k.kind = 'fault' AND k.fault = 'killed' AND k.actor = d.actor
- AND k.seq > d.seq
-LEFT JOIN ends AS e
-  ON e.scope = d.scope AND e.subscription = d.subscription AND e.delivery = d.delivery
- AND e.seq < k.seq
-JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
-JOIN due AS r
-  ON r.scope = d.scope AND r.grp = d.grp AND r.body_hash = d.body_hash AND NOT r.settled
- AND NOT r.fresh
-WHERE e.seq IS NULL AND d.replay IS NULL
-  AND NOT EXISTS (
-    SELECT 1 FROM deliveries AS o
-    WHERE o.scope = d.scope AND o.grp = d.grp AND o.body_hash = d.body_hash AND o.seq > k.seq)
+FROM lost AS l
+ANTI JOIN ends AS e ON e.scope = l.scope AND e.handle = l.handle AND e.seq < l.killed
+ANTI JOIN deliveries AS o
+  ON o.scope = l.scope AND o.grp = l.grp AND o.body_hash = l.body_hash AND o.seq > l.killed

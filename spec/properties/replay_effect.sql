@@ -3,8 +3,9 @@
 -- severity: fail
 -- means: a replay repeated an effect that the binding had recorded before
 -- coverage
-SELECT count(*) FROM requests AS q
-JOIN effects AS e ON e.scope = q.scope AND e.confirmed < q.seq
+SELECT count(*) FROM effects AS e
+JOIN (SELECT scope, max(seq) AS seq FROM requests GROUP BY scope) AS q
+  ON q.scope = e.scope AND e.confirmed < q.seq
 -- violations
 SELECT b.scope, b.delivered AS seq,
        'the replay ' || b.replay || ' repeated the effect of ' || a.delivery || ' in ' || b.grp AS says

@@ -4,22 +4,22 @@
 -- means: a record acknowledged while consumers were stalled was never settled
 -- coverage
 SELECT count(*) FROM publishes AS p
-JOIN events AS f ON f.scope = p.scope AND f.kind = 'fault' AND f.fault = 'stall' AND f.seq < p.seq
-JOIN events AS h ON h.scope = p.scope AND h.kind = 'fault' AND h.fault = 'healed' AND h.seq > p.ended
+JOIN stalls AS f ON f.scope = p.scope AND f.began < p.seq AND f.healed > p.ended
 WHERE p.outcome = 'ok'
 -- violations
+WITH pressed AS (
+  SELECT p.scope, p.uid, p.ended, p.body_hash FROM publishes AS p
+  JOIN stalls AS f ON f.scope = p.scope AND f.began < p.seq AND f.healed > p.ended
+  JOIN scopes AS s ON s.scope = p.scope AND s.audited AND s.waited AND NOT s.raw_lost
+  ANTI JOIN effects AS e ON e.scope = p.scope AND e.body_hash = p.body_hash
+  ANTI JOIN graves AS g ON g.scope = p.scope AND g.body_hash = p.body_hash
+  WHERE p.outcome = 'ok')
 SELECT p.scope, p.ended AS seq, p.uid || ' was acknowledged under load and dropped' AS says
-FROM publishes AS p
-JOIN events AS f ON f.scope = p.scope AND f.kind = 'fault' AND f.fault = 'stall' AND f.seq < p.seq
-JOIN events AS h ON h.scope = p.scope AND h.kind = 'fault' AND h.fault = 'healed' AND h.seq > p.ended
-JOIN scopes AS s ON s.scope = p.scope AND s.audited AND s.waited AND NOT s.raw_lost
+FROM pressed AS p
 LEFT JOIN stored AS t ON t.scope = p.scope AND t.body_hash = p.body_hash
-LEFT JOIN graves AS g ON g.scope = p.scope AND g.body_hash = p.body_hash
-LEFT JOIN effects AS e ON e.scope = p.scope AND e.body_hash = p.body_hash
-LEFT JOIN done AS d ON d.scope = t.scope AND d.stream = t.stream AND d.position = t.position
-WHERE p.outcome = 'ok' AND g.scope IS NULL AND e.scope IS NULL AND d.scope IS NULL
-  -- What is stored may only be late, as long as no later record of its lane was handled.
-  AND (t.scope IS NULL OR EXISTS (
-    SELECT 1 FROM due AS r
-    WHERE r.scope = t.scope AND r.stream = t.stream AND r.position = t.position
-      AND r.place < r.reached AND NOT r.fresh))
+-- What is stored may only be late, as long as no later record of its lane was handled.
+LEFT JOIN (
+  SELECT DISTINCT scope, seq FROM owed WHERE place < reached AND NOT fresh) AS r
+  ON r.scope = t.scope AND r.seq = t.seq
+ANTI JOIN excused AS x ON x.scope = t.scope AND x.seq = t.seq
+WHERE t.scope IS NULL OR r.scope IS NOT NULL

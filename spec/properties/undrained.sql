@@ -6,6 +6,6 @@
 SELECT count(*) FROM due AS r JOIN scopes AS s USING (scope) WHERE s.audited AND s.waited
 -- violations
 SELECT r.scope, r.seq, 'the record at ' || r.position || ' was not settled in ' || r.grp || ' yet' AS says
-FROM due AS r
+FROM owed AS r
 JOIN scopes AS s ON s.scope = r.scope AND s.audited AND s.waited
-WHERE NOT r.settled AND (r.fresh OR r.place >= r.reached)
+WHERE r.fresh OR r.place >= r.reached

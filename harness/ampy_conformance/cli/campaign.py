@@ -18,7 +18,7 @@ from ampy_conformance import driver as drivers
 from ampy_conformance._errors import ConformError, UsageError
 from ampy_conformance.cli import check
 from ampy_conformance.faults import catalogue
-from ampy_conformance.history import properties
+from ampy_conformance.history import properties, verify
 from ampy_conformance.report.outcomes import Exit
 from ampy_conformance.suite.session import Options, Session
 from ampy_conformance.suite.trials import Trials
@@ -48,7 +48,11 @@ or broker failure, 6 a fault was not seen to fire, or not everything was handled
 )
 @click.option("--faults", multiple=True, help="all, a family or a name (repeatable); default: all.")
 @click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
-@click.option("--history", type=click.Path(path_type=Path), help="Keep the event history here.")
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    help="Keep the event history here: JSON Lines, or Parquet where it ends in .parquet.",
+)
 @click.option("--time-scale", type=click.FloatRange(0.1, 100), default=1.0, help="Stretch waiting.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--list", "only_list", is_flag=True, help="List the faults (DRIVER is not started).")
@@ -86,13 +90,15 @@ def command(
             history=path,
         )
         run = _run(contract, options, wanted, duration, quiet=as_json)
-        connection = properties.open_history(contract, path)
-        results = properties.judge(connection, properties.load(contract))
+        with Console(stderr=True, quiet=as_json).status("judging") as status:
+            results = properties.judge_history(
+                contract, verify(path), properties.load(contract), status.update
+            )
         code = _code(run, results)
         if as_json:
             click.echo(json.dumps(_facts(run, results, options.seed, int(code))))
         else:
-            check.show(connection, results)
+            check.show(results)
             _summary(run, options.seed, int(code))
     return int(code)
 

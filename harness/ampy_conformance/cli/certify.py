@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ampy_conformance import _process
 from ampy_conformance import driver as drivers
+from ampy_conformance import history as histories
 from ampy_conformance._errors import ConformError, HarnessError, UsageError
 from ampy_conformance.broker import PROVISIONS
 from ampy_conformance.report import console as rendering
@@ -82,12 +83,19 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
 @click.option(
     "--time-scale", type=click.FloatRange(0.1, 100), default=1.0, help="Stretch all waiting times."
 )
-@click.option("--report", type=click.Path(path_type=Path), help="Keep the JSON Lines report here.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Keep the JSON Lines report here, and the event history beside it: of report.jsonl as "
+    "report.history.parquet, or as report.history.jsonl without the extra `history`.",
+)
 @click.option(
     "--history",
     type=click.Path(path_type=Path),
-    help="Keep the event history of every case here (JSON Lines); `ampy-conform check` judges it.",
+    help="Keep the event history of every case here; `ampy-conform check` judges it. JSON Lines, or "
+    "Parquet where it ends in .parquet (needs the extra `history`).",
 )
+@click.option("--no-history", is_flag=True, help="Keep no event history beside the report.")
 @click.option(
     "--payload-excerpts",
     is_flag=True,
@@ -121,6 +129,7 @@ def command(
     report: Path | None,
     history: Path | None,
     payload_excerpts: bool,
+    no_history: bool,
     junit_path: Path | None,
     as_json: bool,
     verbose: bool,
@@ -132,6 +141,10 @@ def command(
     for path in (report, history, junit_path):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"the folder of {path} does not exist; create it first")
+    if history is not None and no_history:
+        raise UsageError("--history and --no-history exclude each other: leave one of them out")
+    if history is None and report is not None and not no_history:
+        history = histories.beside(report)
     drivers.prepare(driver, lambda text: click.echo(text, err=True))
     with tempfile.TemporaryDirectory(prefix="ampy-conform-run-") as scratch:
         target = report or Path(scratch) / "report.jsonl"

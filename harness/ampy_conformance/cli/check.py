@@ -13,12 +13,14 @@ from rich.table import Table
 
 from ampy_conformance import contract as contracts
 from ampy_conformance._errors import UsageError
-from ampy_conformance.history import properties, verify
+from ampy_conformance.history import convert, fingerprint, properties, verify
+from ampy_conformance.history.file import is_parquet
+from ampy_conformance.report import lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from duckdb import DuckDBPyConnection
+    from rich.status import Status
 
     from ampy_conformance.history import History
     from ampy_conformance.history.properties import Result
@@ -32,23 +34,42 @@ Examples:
   ampy-conform certify nats --history run.jsonl      keep the history of a run
   ampy-conform check run.jsonl                       judge it again, with every violation explained
   ampy-conform check run.jsonl --property skipped
+  ampy-conform check run.jsonl --save run.parquet    keep it smaller, and faster to judge
+  ampy-conform check r.history.parquet --report r.jsonl   is it the history of that report?
 \b
 Exit codes: 0 every property holds that had a chance to break, 1 one is violated, 2 usage or a file
 that is no whole history, 4 there is no event, 6 no property had a chance to break."""
 )
 @click.argument("history", type=click.Path(path_type=Path))
 @click.option("--property", "names", multiple=True, help="Only this property (repeatable).")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    help="Write the history as a Parquet file here as well (HISTORY is JSON Lines).",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="See first that HISTORY is the one that this report names.",
+)
 @click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option(
     "--list", "only_list", is_flag=True, help="List the properties (HISTORY is not read)."
 )
 def command(
-    history: Path, names: tuple[str, ...], spec: Path | None, as_json: bool, only_list: bool
+    history: Path,
+    names: tuple[str, ...],
+    save: Path | None,
+    report: Path | None,
+    spec: Path | None,
+    as_json: bool,
+    only_list: bool,
 ) -> int:
     """Judge a saved event history by the temporal properties of the contract.
 
-    Each property is a query for its violations (spec/properties/). What had no chance to be
+    HISTORY is a file of JSON Lines or Parquet that `certify --history` or `campaign --history`
+    wrote. Each property is a query for its violations (spec/properties/). What had no chance to be
     broken in this history is not said to hold.
     """
     contract = contracts.load(spec)
@@ -62,17 +83,26 @@ def command(
         raise UsageError(
             f"there is no property {min(missing)!r}; there are {', '.join(e.name for e in known)}"
         )
-    found = verify(history)
+    properties.duckdb()
+    wanted = [each for each in known if not names or each.name in names]
+    with Console(stderr=True).status("verifying the file") as status:
+        found = verify(history)
+        if report is not None:
+            _bound(history, report)
+        if save is not None:
+            _save(found, save, status)
+        results = (
+            properties.judge_history(contract, found, wanted, lambda what: _tell(status, what))
+            if found.events
+            else []
+        )
     if not found.events:
         click.echo(f"{history} holds no event")
         return 4
-    connection = properties.open_history(contract, history)
-    wanted = [each for each in known if not names or each.name in names]
-    results = properties.judge(connection, wanted)
     if as_json:
-        click.echo(json.dumps(_data(connection, found, results), indent=2))
+        click.echo(json.dumps(_data(found, results), indent=2))
     else:
-        show(connection, results)
+        show(results)
         driver = found.head.get("driver", {})
         Console(highlight=False).print(
             f"[dim]{found.events} events of {escape(str(driver.get('name', 'an unknown binding')))}, "
@@ -84,9 +114,30 @@ def command(
     return 0 if "holds" in verdicts else 6
 
 
-def _data(
-    connection: DuckDBPyConnection, history: History, results: list[Result]
-) -> dict[str, Any]:
+def _bound(history: Path, report: Path) -> None:
+    kept = lines.read(report).end.get("history")
+    if kept is None:
+        raise UsageError(f"{report} names no history: it was made without one")
+    if fingerprint(history) != kept["digest"]:
+        raise UsageError(
+            f"{history} is not the history that {report} names ({kept['file']}): its digest differs"
+        )
+
+
+def _save(history: History, target: Path, status: Status) -> None:
+    if is_parquet(history.path):
+        raise UsageError(f"{history.path} is a Parquet file already")
+    if not target.parent.is_dir():
+        raise UsageError(f"the folder of {target} does not exist; create it first")
+    _tell(status, f"writing {target}")
+    convert(history.path, target)
+
+
+def _tell(status: Status, what: str) -> None:
+    status.update(escape(what))
+
+
+def _data(history: History, results: list[Result]) -> dict[str, Any]:
     rows = [
         {
             "property": each.rule.name,
@@ -100,7 +151,7 @@ def _data(
                     "case": one.scope,
                     "seq": one.seq,
                     "says": one.says,
-                    "events": properties.around(connection, one),
+                    "events": list(one.events),
                 }
                 for one in each.examples
             ],
@@ -110,12 +161,12 @@ def _data(
     return {"history": {"events": history.events, **history.head}, "properties": rows}
 
 
-def show(connection: DuckDBPyConnection, results: Sequence[Result]) -> None:
+def show(results: Sequence[Result]) -> None:
     """Print every violation with the events around it, then a table of all properties."""
     console = Console(highlight=False)
     for each in results:
         if each.verdict == "violated":
-            _explain(console, connection, each)
+            _explain(console, each)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("property", "clauses", "chances", "violations", "verdict"):
         right = name in ("chances", "violations")
@@ -133,12 +184,12 @@ def show(connection: DuckDBPyConnection, results: Sequence[Result]) -> None:
     console.print(table)
 
 
-def _explain(console: Console, connection: DuckDBPyConnection, result: Result) -> None:
+def _explain(console: Console, result: Result) -> None:
     rule = result.rule
     console.print(f"[bold red]{rule.name}[/] ({', '.join(rule.clauses)}): {escape(rule.means)}")
     for each in result.examples:
         console.print(f"  [bold]{escape(each.scope)}[/]: {escape(each.says)}")
-        for event in properties.around(connection, each):
+        for event in each.events:
             mark = "[red]>[/]" if event["seq"] == each.seq else " "
             facts = " ".join(
                 f"{name}={value}" for name, value in event.items() if name not in ("seq", "kind")

@@ -7,47 +7,34 @@ says how often it could have been broken: none means that nothing is known of it
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ampy_conformance._errors import UsageError
 from ampy_conformance.contract.registry import SpecError
+from ampy_conformance.history import table
+from ampy_conformance.history.file import CorruptHistory, explain, is_parquet
+from ampy_conformance.history.table import duckdb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Sequence
 
     from duckdb import DuckDBPyConnection
 
     from ampy_conformance.contract import Contract
+    from ampy_conformance.history.file import History
+
+__all__ = [
+    "Property", "Result", "Violation", "around", "duckdb", "judge", "judge_history", "load",
+    "open_history",
+]  # fmt: skip
 
 SEVERITIES = ("fail", "statistic")
 HEADER = re.compile(r"-- (property|clauses|severity|means): (.+)")
 # Examples of each property that are kept whole; all are counted.
 EXAMPLES = 8
-# Columns of the events table: how they are read from the lines, and under which name.
-COLUMNS = {
-    "case": "VARCHAR", "seq": "BIGINT", "t_ns": "BIGINT", "kind": "VARCHAR", "actor": "VARCHAR",
-    "uid": "VARCHAR", "message_id": "VARCHAR", "dedupe_key": "VARCHAR", "topic": "VARCHAR",
-    "key": "VARCHAR", "producer": "VARCHAR", "pseq": "BIGINT", "group": "VARCHAR",
-    "subscription": "VARCHAR", "delivery": "VARCHAR", "attempt": "BIGINT", "position": "VARCHAR",
-    "body_hash": "VARCHAR",
-}  # fmt: skip
-# Facts that only some kinds of events have; they stand in `detail`.
-DETAILS = {
-    "recorded": "BOOLEAN", "audited": "BOOLEAN", "verdict": "VARCHAR", "stream": "VARCHAR",
-    "start": "VARCHAR", "max_attempts": "BIGINT", "credit": "BIGINT", "backoff_base_ms": "BIGINT",
-    "fault": "VARCHAR", "drained": "BOOLEAN", "corrupt": "BOOLEAN", "replay": "VARCHAR",
-    "missing_headers": "BIGINT", "produced_ns": "BIGINT", "at_ns": "BIGINT", "request": "VARCHAR",
-    "domain": "VARCHAR", "from_ns": "BIGINT", "until_ns": "BIGINT", "narrow": "BOOLEAN",
-    "started_ns": "BIGINT",
-}  # fmt: skip
-RENAMED = {"case": "scope", "group": "grp", "start": "started"}
-LOAD = """
-CREATE TABLE events AS SELECT {chosen}
-FROM read_json(?, format = 'newline_delimited', columns = {columns})
-WHERE kind NOT IN ('history', 'end')
-"""
 
 
 @dataclass(frozen=True)
@@ -64,11 +51,12 @@ class Property:
 
 @dataclass(frozen=True)
 class Violation:
-    """One violation: the case, the event at which it shows, and what happened."""
+    """One violation: the case, the event at which it shows, what happened, and what around it."""
 
     scope: str
     seq: int
     says: str
+    events: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,46 +87,149 @@ def load(contract: Contract) -> list[Property]:
     return found
 
 
-def duckdb() -> Any:
-    """Return the module; raises `UsageError` where the extra is not installed."""
-    try:
-        import duckdb as module  # noqa: PLC0415 (an extra: only judging histories needs it)
-    except ImportError as error:
-        raise UsageError(
-            "judging histories needs DuckDB: pip install 'ampy-bus-conformance[history]'"
-        ) from error
-    return module
-
-
 def open_history(contract: Contract, path: Path) -> DuckDBPyConnection:
-    """Load a history into DuckDB, with the projections that the properties share."""
-    connection: DuckDBPyConnection = duckdb().connect()
-    connection.execute("SET enable_progress_bar = false")
-    connection.execute(_load(), [str(path)])
-    _run(connection, "views", (contract.root / "properties" / "views.sql").read_text("utf-8"))
+    """Load events into DuckDB as a whole, with the projections that the properties share.
+
+    `path` is a file of either format; whether it is a whole history is not looked at.
+    """
+    connection = table.connect()
+    if is_parquet(path):
+        table.read_parquet(connection, path)
+    else:
+        table.read_lines(connection, path)
+    _project(contract, connection)
     return connection
 
 
-def _load() -> str:
-    detail = ", ".join(f'"{name}" {kind}' for name, kind in DETAILS.items())
-    kinds = {**COLUMNS, "detail": f"STRUCT({detail})"}
-    columns = ", ".join(f"'{name}': '{kind}'" for name, kind in kinds.items())
-    chosen = [f'"{name}" AS {RENAMED.get(name, name)}' for name in COLUMNS]
-    chosen += [f'detail."{name}" AS {RENAMED.get(name, name)}' for name in DETAILS]
-    return LOAD.format(chosen=", ".join(chosen), columns=f"{{{columns}}}")
-
-
-def judge(connection: DuckDBPyConnection, wanted: Iterable[Property]) -> list[Result]:
-    """Run properties over a loaded history."""
+def judge(
+    connection: DuckDBPyConnection,
+    wanted: Iterable[Property],
+    told: Callable[[str], None] = lambda _: None,
+) -> list[Result]:
+    """Run properties over loaded events; `told` hears the name of each."""
     found = []
     for each in wanted:
+        told(each.name)
         covered = _run(connection, each.name, each.coverage).fetchone()[0]
         # The text is the contract's own; nothing of the history stands in it.
-        query = f"SELECT scope, seq, says FROM ({each.violations}) ORDER BY ALL"  # noqa: S608
+        query = f"""
+            SELECT scope, seq, says, count(*) OVER () FROM ({each.violations}) ORDER BY ALL
+            LIMIT {EXAMPLES}
+        """  # noqa: S608
         rows = _run(connection, each.name, query).fetchall()
-        examples = tuple(Violation(*row) for row in rows[:EXAMPLES])
-        found.append(Result(each, covered, len(rows), examples))
+        examples = tuple(Violation(*row[:3]) for row in rows)
+        found.append(Result(each, covered, rows[0][3] if rows else 0, examples))
     return found
+
+
+def judge_history(
+    contract: Contract,
+    history: History,
+    wanted: Sequence[Property],
+    told: Callable[[str], None] = lambda _: None,
+) -> list[Result]:
+    """Judge a verified history in bounded memory; examples come with the events around them.
+
+    Long ones are judged a few scopes at a time (no property looks across scopes), straight from
+    the Parquet file, or from one that is made of the lines for the purpose. `told` hears what is
+    going on. Raises `CorruptHistory` where the events are not numbered as they should be.
+    """
+    with tempfile.TemporaryDirectory(prefix="ampy-conform-check-") as scratch:
+        path = history.path
+        if not is_parquet(path) and path.stat().st_size > table.LARGE:
+            told("turning the lines into a table")
+            path = Path(scratch) / "history.parquet"
+            _readable(history, lambda: table.write_parquet(history.path, path, {}))
+        if not is_parquet(path):
+            told("reading")
+            with table.engine() as connection:
+                _readable(history, lambda: table.read_lines(connection, path))
+                counts = _counted(history, connection)
+                _project(contract, connection)
+                return _explained(connection, judge(connection, wanted, told))
+        with table.engine() as connection:
+            table.read_parquet(connection, path)
+            counts = _counted(history, connection)
+        parts = []
+        batches = _batches(counts)
+        for number, names in enumerate(batches, 1):
+            where = f" (part {number} of {len(batches)})" if len(batches) > 1 else ""
+            told(f"reading{where}")
+            with table.engine() as connection:
+                table.read_parquet(connection, path, names if len(batches) > 1 else ())
+                _project(contract, connection)
+                results = judge(connection, wanted, partial(_at, told, where))
+                parts.append(_explained(connection, results))
+        return [_together(each) for each in zip(*parts, strict=True)]
+
+
+def _at(told: Callable[[str], None], where: str, name: str) -> None:
+    told(name + where)
+
+
+def _project(contract: Contract, connection: DuckDBPyConnection) -> None:
+    table.project(connection)
+    _run(connection, "views", (contract.root / "properties" / "views.sql").read_text("utf-8"))
+
+
+def _readable(history: History, read: Callable[[], None]) -> None:
+    try:
+        read()
+    except table.duckdb().Error as error:
+        explain(history.path)
+        first = str(error).strip().splitlines()[0]
+        raise CorruptHistory(f"{history.path} cannot be read as events: {first}") from error
+
+
+def _counted(history: History, connection: DuckDBPyConnection) -> dict[str, int]:
+    try:
+        counts = table.scopes(connection)
+    except table.OutOfOrder as error:
+        explain(history.path)
+        raise CorruptHistory(
+            f"{history.path}: events of {error.scope!r} are missing, doubled or out of order"
+        ) from error
+    if sum(counts.values()) != history.events:
+        explain(history.path)
+        raise CorruptHistory(
+            f"{history.path} holds {sum(counts.values())} events and says {history.events}"
+        )
+    return counts
+
+
+def _batches(counts: dict[str, int]) -> list[list[str]]:
+    """Put scopes together, in the order of their names, to batches that memory holds."""
+    found: list[list[str]] = [[]]
+    held = 0
+    for name, count in counts.items():
+        if found[-1] and held + count > table.BATCH:
+            found.append([])
+            held = 0
+        found[-1].append(name)
+        held += count
+    return found
+
+
+def _explained(connection: DuckDBPyConnection, results: Iterable[Result]) -> list[Result]:
+    return [
+        replace(
+            result,
+            examples=tuple(
+                replace(each, events=tuple(around(connection, each))) for each in result.examples
+            ),
+        )
+        for result in results
+    ]
+
+
+def _together(parts: Sequence[Result]) -> Result:
+    examples = tuple(each for part in parts for each in part.examples)
+    return Result(
+        parts[0].rule,
+        sum(each.covered for each in parts),
+        sum(each.total for each in parts),
+        examples[:EXAMPLES],
+    )
 
 
 def around(
@@ -146,11 +237,12 @@ def around(
 ) -> list[dict[str, Any]]:
     """Return the events around a violation: all of its record, and its neighbours."""
     query = """
-        WITH here AS (SELECT body_hash FROM events WHERE scope = $scope AND seq = $seq)
-        SELECT seq, kind, actor, uid, message_id, topic, "key", grp, subscription, delivery, attempt,
-               position, left(body_hash, 12) AS body
-        FROM events
-        WHERE scope = $scope AND (abs(seq - $seq) <= $reach OR body_hash IN (SELECT * FROM here))
+        WITH here AS (SELECT body_hash FROM lines WHERE "case" = $scope AND seq = $seq)
+        SELECT seq, kind, actor, uid, message_id, topic, "key", "group" AS grp, subscription,
+               delivery, attempt, position, left(body_hash, 12) AS body
+        FROM lines
+        WHERE "case" = $scope
+          AND (abs(seq - $seq) <= $reach OR body_hash IN (SELECT * FROM here))
         ORDER BY seq LIMIT 40
     """
     answer = connection.execute(
@@ -166,7 +258,7 @@ def around(
 def _run(connection: DuckDBPyConnection, name: str, query: str) -> Any:
     try:
         return connection.execute(query)
-    except duckdb().Error as error:
+    except table.duckdb().Error as error:
         first = str(error).strip().splitlines()[0]
         raise SpecError(f"properties/{name}.sql does not run: {first}") from error
 

@@ -68,6 +68,10 @@ def show(report: Report, console: Console, path: Path | None = None) -> None:
     )
     if path is not None:
         console.print(f"[dim]report: {escape(str(path))}[/]")
+    if kept := report.end.get("history"):
+        console.print(f"[dim]history: {escape(kept['file'])}, {kept['events']} events[/]")
+        if kept.get("trouble"):
+            console.print(f"[yellow]{escape(kept['trouble'])}[/]")
 
 
 def _failure(report: Report, case: Line) -> Panel:

@@ -465,6 +465,8 @@ class Run:
             trouble=self.trouble,
             misused=self.misused,
         )
+        if self.session is not None and self.session.saved is not None:
+            end["history"] = self.session.saved.facts()
         self.code = Exit(end["exit"])
         if self.writer is not None:
             self.writer.end(**end, seconds=round(time.monotonic() - self.started, 3))

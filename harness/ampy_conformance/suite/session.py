@@ -55,6 +55,7 @@ class Session:
         self._pooled: Driver | None = None
         self.broker: Broker | None = None
         self.history: histories.Writer | None = None
+        self.saved: histories.Saved | None = None
         try:
             self._pooled, self.hello = self._connect()
             self.clock = self._pooled.check_clock()
@@ -139,8 +140,10 @@ class Session:
             with contextlib.suppress(drivers.DriverError):
                 self._pooled.stop()
             self._drop()
-        if self.broker is not None:
-            self.broker.stop()
-        if self.history is not None:
-            self.history.end()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        try:
+            if self.broker is not None:
+                self.broker.stop()
+        finally:
+            if self.history is not None:
+                self.saved = self.history.end()
+            shutil.rmtree(self.directory, ignore_errors=True)
