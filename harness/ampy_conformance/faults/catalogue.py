@@ -31,6 +31,7 @@ ALWAYS = (
 ALONE = ("kill-broker", "pause-broker", "cut", "lost-answers", "latency")
 RECOVERY = ("recovered", "kept_over_the_fault")
 RETRIES = ("attempts_beyond_bound", "attempt_numbers")
+MOMENTS = (0.3, 0.3, 1.0)  # seconds; a campaign's producers wait 0.7 s for an answer, three times
 
 
 @dataclass(frozen=True)
@@ -228,16 +229,25 @@ def cut(campaign: Campaign) -> int:
 
 @fault(
     "lost-answers", "network",
-    "what the broker says is lost for two seconds; what it is told arrives",
+    "what the broker says is lost, thrice for a moment and then for two seconds; what it is told "
+    "arrives",
     reaches=("unknown_outcomes", "producer_keeps_id", *RECOVERY), needs=("network",),
 )  # fmt: skip
 def lost_answers(campaign: Campaign) -> int:
+    def begin(proxy: Any) -> None:
+        proxy.poison("timeout", timeout=0)
+
+    # Short enough for a producer to send again within its patience. A client that greets its broker
+    # first, as those of Kafka do, sends nothing on a new connection while answers are lost.
+    for seconds in MOMENTS:
+        campaign.fault("lost-answers")
+        begin(campaign.proxy)
+        time.sleep(seconds)
+        campaign.proxy.restore()
+        campaign.healed()
+        time.sleep(0.6)
     return _network(
-        campaign,
-        "lost-answers",
-        2.0,
-        begin=lambda proxy: proxy.poison("timeout", timeout=0),
-        effective=lambda seconds: seconds is None,
+        campaign, "lost-answers", 2.0, begin=begin, effective=lambda seconds: seconds is None
     )
 
 
