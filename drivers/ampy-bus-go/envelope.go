@@ -43,7 +43,7 @@ type producer struct{ name, source, runID string }
 
 // envelope makes a record's envelope by the library's own functions, as its examples do.
 func (p producer) envelope(record driverkit.Record, compressOver int) (ampybus.Envelope, error) {
-	domain := domainOf(record.Topic)
+	domain := domainOf(record.SchemaFQDN)
 	key, known := keys[domain]
 	if !known {
 		return ampybus.Envelope{}, driverkit.Refuse(
@@ -139,12 +139,14 @@ func metrics() (driverkit.Metrics, error) {
 	return driverkit.Metrics{Text: page.Body.String()}, nil
 }
 
-func domainOf(topic string) string {
-	tokens := strings.Split(topic, ".")
-	if len(tokens) < 3 {
+// domainOf returns the domain of a payload's type, ampy.{domain}.{version}.{name}. Not that of the topic:
+// whether a topic is checked is the library's matter.
+func domainOf(schema string) string {
+	tokens := strings.Split(schema, ".")
+	if len(tokens) < 2 {
 		return ""
 	}
-	return tokens[2]
+	return tokens[1]
 }
 
 // orEmpty keeps an empty payload from becoming null.

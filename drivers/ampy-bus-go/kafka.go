@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ampy-conform.invalid/kit/driverkit"
+	"github.com/AmpyFin/ampy-bus/pkg/ampybus"
 	"github.com/AmpyFin/ampy-bus/pkg/kafkabinding"
 	"github.com/segmentio/kafka-go"
 )
@@ -20,79 +21,39 @@ const leaving = 5 * time.Second
 
 const partitions = 3 // the default of the library's command line
 
-// kafkaDriver drives kafkabinding.
-type kafkaDriver struct {
-	link          *driverkit.Link
-	mutex         sync.Mutex
-	buses         map[string]*kafkaBus
-	producers     map[string]*kafkaProducer
-	subscriptions map[string]*kafkaSubscription
-}
-
+// kafkaBus drives kafkabinding.
 type kafkaBus struct {
-	bus     *kafkabinding.Bus
+	library *kafkabinding.Bus
 	config  kafkabinding.Config
-	tuning  driverkit.Tuning
 	mutex   sync.Mutex
 	ensured map[string]bool
 }
 
-type kafkaProducer struct {
-	producer
-	on *kafkaBus
-}
-
-type kafkaSubscription struct {
-	*handlers
-	on     *kafkaBus
-	bus    *kafkabinding.Bus
-	cancel context.CancelFunc
-	ended  chan struct{}
-}
-
 func newKafka(link *driverkit.Link) driverkit.Driver {
-	d := &kafkaDriver{
-		link:          link,
-		buses:         map[string]*kafkaBus{},
-		producers:     map[string]*kafkaProducer{},
-		subscriptions: map[string]*kafkaSubscription{},
-	}
-	return driverkit.Driver{
-		Identity: identity("kafka", "github.com/segmentio/kafka-go"),
-		// Subscribe takes one topic and no pattern, never calls a handler twice and keeps no
-		// seen-state, so delivery is not claimed; nothing of the binding calls the library's
-		// metrics, and there is no function for replays, backpressure, blobs or state.
-		Profiles:     []string{"core", "kafka"},
-		Open:         d.open,
-		OpenProducer: d.openProducer,
-		Publish:      d.publish,
-		Subscribe:    d.subscribe,
-		Credit:       d.credit,
-		Settle:       d.settle,
-		Unsubscribe:  d.unsubscribe,
-		Close:        d.close,
-		Stop:         d.stop,
-	}
+	d := newDriver(link, connectKafka)
+	d.Identity = identity("kafka", "github.com/segmentio/kafka-go")
+	// Subscribe takes one topic and no pattern, never calls a handler twice and keeps no
+	// seen-state, so delivery is not claimed; nothing of the binding calls the library's
+	// metrics, and there is no function for replays, backpressure, blobs or state.
+	d.Profiles = []string{"core", "kafka"}
+	return d
 }
 
-func (d *kafkaDriver) open(request driverkit.Open) error {
+func connectKafka(request driverkit.Open) (bus, error) {
 	if request.TLS != nil {
-		return driverkit.Refuse(driverkit.Unsupported, "the Kafka binding has no TLS")
+		return nil, driverkit.Refuse(driverkit.Unsupported, "the Kafka binding has no TLS")
 	}
 	brokers, err := addresses(request.URL)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	config := kafkabinding.Config{
 		Brokers:   brokers,
 		DLQPrefix: "ampy." + request.Env + ".dlq.v1.",
 	}
-	d.mutex.Lock()
-	defer d.mutex.Unlock()
-	d.buses[request.Bus] = &kafkaBus{
-		bus: kafkabinding.New(config), config: config, tuning: request.Tuning, ensured: map[string]bool{},
-	}
-	return nil
+	return &kafkaBus{
+		library: kafkabinding.New(config), config: config, ensured: map[string]bool{},
+	}, nil
 }
 
 // addresses returns the brokers of a URL such as kafka://127.0.0.1:9092,127.0.0.1:9093.
@@ -110,206 +71,63 @@ func addresses(text string) ([]string, error) {
 	return strings.Split(parsed.Host, ","), nil
 }
 
-func (d *kafkaDriver) openProducer(request driverkit.OpenProducer) error {
-	d.mutex.Lock()
-	defer d.mutex.Unlock()
-	bus, there := d.buses[request.Bus]
-	if !there {
-		return driverkit.Refuse(driverkit.BadRequest, "there is no bus %q", request.Bus)
-	}
-	d.producers[request.Producer] = &kafkaProducer{
-		producer{request.Name, request.Source, request.RunID}, bus,
-	}
-	return nil
-}
-
-func (d *kafkaDriver) publish(request driverkit.Publish) ([]driverkit.PublishResult, error) {
-	d.mutex.Lock()
-	producer, there := d.producers[request.Producer]
-	d.mutex.Unlock()
-	if !there {
-		return nil, driverkit.Refuse(driverkit.BadRequest, "there is no producer %q", request.Producer)
-	}
-	results := make([]driverkit.PublishResult, len(request.Records))
-	for number, record := range request.Records {
-		results[number] = producer.publish(record)
-	}
-	return results, nil
-}
-
-func (p *kafkaProducer) publish(record driverkit.Record) driverkit.PublishResult {
-	envelope, err := p.envelope(record, p.on.tuning.CompressOver)
-	if err != nil {
-		return notDone(err)
-	}
-	timeout := publishTimeout
-	if p.on.tuning.PublishTimeoutMS > 0 {
-		timeout = time.Duration(p.on.tuning.PublishTimeoutMS) * time.Millisecond
-	}
-	ctx, cancel := context.WithTimeout(traced(context.Background(), record), timeout)
-	defer cancel()
-	if err := p.on.ensure(ctx, envelope.Topic); err != nil {
-		return notDone(refusedByKafka(err))
-	}
-	called, _ := driverkit.Nanoseconds()
-	err = p.on.bus.PublishEnvelope(ctx, envelope, record.Headers)
-	returned, _ := driverkit.Nanoseconds()
-	if err != nil {
-		return notDone(refusedByKafka(err))
-	}
-	return driverkit.PublishResult{
-		Outcome:    driverkit.OK,
-		MessageID:  envelope.Headers.MessageID,
-		CalledNS:   &called,
-		ReturnedNS: &returned,
-	}
-}
-
-// ensure makes the topic before the first record, as the library's own programs do; the binding
+// ready makes the topic before the first record, as the library's own programs do; the binding
 // does not do it by itself.
-func (b *kafkaBus) ensure(ctx context.Context, topic string) error {
+func (b *kafkaBus) ready(ctx context.Context, topic string) error {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	if b.ensured[topic] {
 		return nil
 	}
-	err := b.bus.EnsureTopic(ctx, topic, partitions)
-	b.ensured[topic] = err == nil
-	return err
+	if err := b.library.EnsureTopic(ctx, topic, partitions); err != nil {
+		return refusedByKafka(err)
+	}
+	b.ensured[topic] = true
+	return nil
 }
 
-func (d *kafkaDriver) subscribe(request driverkit.Subscribe) (driverkit.Subscribed, error) {
-	none := driverkit.Subscribed{}
+func (b *kafkaBus) publish(
+	ctx context.Context, envelope ampybus.Envelope, headers map[string]string,
+) (*string, error) {
+	if err := b.library.PublishEnvelope(ctx, envelope, headers); err != nil {
+		return nil, refusedByKafka(err)
+	}
+	return nil, nil // the library does not tell it
+}
+
+// subscribe reads one topic. A handler without a verdict ends with its context when the member
+// leaves, and what the library does then (a dead letter, or the end of the reader) is the library's.
+func (b *kafkaBus) subscribe(request driverkit.Subscribe, handlers *handlers) (func(), error) {
 	if strings.ContainsAny(request.Pattern, "*>") {
-		return none, driverkit.Refuse(
+		return nil, driverkit.Refuse(
 			driverkit.Unsupported, "Subscribe takes one topic, no pattern such as %s", request.Pattern,
 		)
 	}
-	if request.Start != "earliest" {
-		return none, driverkit.Refuse(
-			driverkit.Unsupported, "Subscribe always begins at the start of the log",
-		)
-	}
-	d.mutex.Lock()
-	bus, there := d.buses[request.Bus]
-	d.mutex.Unlock()
-	if !there {
-		return none, driverkit.Refuse(driverkit.BadRequest, "there is no bus %q", request.Bus)
-	}
 	// The group is a setting of the library's bus, so each subscription has one of its own.
-	config := bus.config
+	config := b.config
 	config.GroupID = request.Group
+	own := kafkabinding.New(config)
 	ctx, cancel := context.WithCancel(context.Background())
-	subscription := &kafkaSubscription{
-		handlers: newHandlers(d.link, request.Subscription, request.Credit),
-		on:       bus,
-		bus:      kafkabinding.New(config),
-		cancel:   cancel,
-		ended:    make(chan struct{}),
-	}
+	ended := make(chan struct{})
 	go func() {
-		defer close(subscription.ended)
-		err := subscription.bus.Subscribe(ctx, request.Pattern, subscription.handle)
+		defer close(ended)
+		err := own.Subscribe(ctx, request.Pattern, handlers.handle)
 		if err != nil && !errors.Is(err, context.Canceled) {
 			fmt.Fprintln(os.Stderr, "Subscribe ended:", err)
 		}
 	}()
-	d.mutex.Lock()
-	defer d.mutex.Unlock()
-	d.subscriptions[request.Subscription] = subscription
-	return driverkit.Subscribed{Consumers: []string{request.Group}}, nil
-}
-
-func (d *kafkaDriver) subscription(name string) (*kafkaSubscription, error) {
-	d.mutex.Lock()
-	defer d.mutex.Unlock()
-	found, there := d.subscriptions[name]
-	if !there {
-		return nil, driverkit.Refuse(driverkit.BadRequest, "there is no subscription %q", name)
-	}
-	return found, nil
-}
-
-func (d *kafkaDriver) credit(request driverkit.Credit) error {
-	found, err := d.subscription(request.Subscription)
-	if err == nil {
-		found.desk.Grant(request.N)
-	}
-	return err
-}
-
-func (d *kafkaDriver) settle(request driverkit.Settle) ([]driverkit.SettleResult, error) {
-	found, err := d.subscription(request.Subscription)
-	if err != nil {
-		return nil, err
-	}
-	return found.desk.Settle(request.Verdicts), nil
-}
-
-func (d *kafkaDriver) unsubscribe(request driverkit.OfSubscription) error {
-	found, err := d.subscription(request.Subscription)
-	if err != nil {
-		return err
-	}
-	d.mutex.Lock()
-	delete(d.subscriptions, request.Subscription)
-	d.mutex.Unlock()
-	found.leave()
-	return nil
-}
-
-// leave ends the reader. A handler without a verdict ends with its context, and what the library
-// does then (a dead letter, or the end of the reader) is the library's.
-func (s *kafkaSubscription) leave() {
-	s.cancel()
-	s.desk.Close()
-	select {
-	case <-s.ended:
-	case <-time.After(leaving):
-	}
-	_ = s.bus.Close()
-}
-
-func (d *kafkaDriver) close(request driverkit.Close) error {
-	d.mutex.Lock()
-	bus, there := d.buses[request.Bus]
-	delete(d.buses, request.Bus)
-	var found []*kafkaSubscription
-	for name, each := range d.subscriptions {
-		if each.on == bus {
-			found = append(found, each)
-			delete(d.subscriptions, name)
+	return func() {
+		cancel()
+		handlers.desk.Close()
+		select {
+		case <-ended:
+		case <-time.After(leaving):
 		}
-	}
-	for name, each := range d.producers {
-		if each.on == bus {
-			delete(d.producers, name)
-		}
-	}
-	d.mutex.Unlock()
-	if !there {
-		return driverkit.Refuse(driverkit.BadRequest, "there is no bus %q", request.Bus)
-	}
-	for _, each := range found {
-		each.leave()
-	}
-	return bus.bus.Close()
+		_ = own.Close()
+	}, nil
 }
 
-func (d *kafkaDriver) stop() error {
-	d.mutex.Lock()
-	var names []string
-	for name := range d.buses {
-		names = append(names, name)
-	}
-	d.mutex.Unlock()
-	for _, name := range names {
-		if err := d.close(driverkit.Close{Bus: name}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (b *kafkaBus) close() error { return b.library.Close() }
 
 // refusedByKafka gives an error of kafka-go the code that says whether it happened.
 func refusedByKafka(err error) error {

@@ -77,6 +77,8 @@ def settings(address: str) -> dict[str, Any]:
         "retry.backoff.max.ms": 200,
         "reconnect.backoff.ms": 20,
         "reconnect.backoff.max.ms": 250,
+        # Looking for another way into the cluster takes 1.5 s, and there is one address only.
+        "metadata.recovery.strategy": "none",
     }
 
 

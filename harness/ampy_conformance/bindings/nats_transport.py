@@ -14,6 +14,7 @@ import datetime as dt
 import json
 import re
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import nats
@@ -26,7 +27,8 @@ from ampy_conformance.bindings.records import Record
 from ampy_conformance.bindings.transport import Refusal, Unknown, stream_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from nats.aio.client import Client
     from nats.aio.msg import Msg
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 PRIORITY_GROUP = "members"
 PULL_EXPIRES = 2.0
 CONNECT_SECONDS = 5
+LOOK_SECONDS = 1.0
 # nats-py raises a bare TimeoutError in some places and its own in others.
 TIMEOUTS = (asyncio.TimeoutError, nats.errors.TimeoutError)
 
@@ -170,7 +173,10 @@ class NatsTransport:
 
 
 class NatsMembership:
-    """One member of a group: pulls records, and takes over in order when it becomes the one."""
+    """One member of a group: pulls records and keeps their order when it becomes the one.
+
+    So it does where deliveries were lost on the way, which a gap in the consumer's numbers tells.
+    """
 
     def __init__(
         self,
@@ -191,8 +197,11 @@ class NatsMembership:
         self._asked = 0
         self._asked_until = 0.0
         self._wake = asyncio.Event()
-        self._takeover: Takeover | None = None
-        self._open: dict[str, str] = {}
+        self._number = 0
+        self._hold: Hold | None = None
+        # Positions given to us under our present pin and not settled, and the last ones settled.
+        self._open: set[str] = set()
+        self._settled: deque[str] = deque(maxlen=4 * tuning.max_in_flight)
 
     async def begin(self) -> None:
         """Subscribe to an inbox and begin to pull."""
@@ -220,8 +229,9 @@ class NatsMembership:
                     )
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), 0.5)
-            if self._takeover is not None and self._takeover.overdue():
+                await asyncio.wait_for(self._wake.wait(), 0.1 if self._hold else 0.5)
+            if self._hold is not None:
+                await self._look()
                 self._release()
 
     async def _message(self, message: Msg) -> None:
@@ -236,37 +246,50 @@ class NatsMembership:
             return
         self._asked -= 1
         pin = headers.get("Nats-Pin-Id")
-        record = record_of(message)
-        self._open[record.position] = message.reply
+        record, number = record_of(message), number_of(message)
+        gap, self._number = number != self._number + 1, number
         if pin is not None and pin != self._pin:
             self._pin = pin
-            self._takeover = Takeover(time.monotonic() + 2 * self._tuning.redelivery + 0.5)
-            self._takeover.add(record)
-            pending, last = await self._pending()
-            self._takeover.expect(pending, last)
-        elif self._takeover is not None:
-            self._takeover.add(record)
-        else:
+            self._open.clear()
+            self._hold, gap = Hold(self._deadline(), set()), True
+        elif gap and self._hold is None:
+            self._hold = Hold(self._deadline(), set(self._open))
+        again = record.position in self._settled  # it came before the server heard of it
+        if not again:
+            self._open.add(record.position)
+        if self._hold is None or again:
             self._taken(record)
-        if self._takeover is not None and self._takeover.complete():
+        else:
+            self._hold.add(record)
+        if self._hold is not None:
+            if gap:
+                await self._look()
             self._release()
+        if self._hold is not None:
+            self._wake.set()
         if self._asked <= 0:
             self._wake.set()
 
-    def _release(self) -> None:
-        takeover, self._takeover = self._takeover, None
-        assert takeover is not None
-        for each in takeover.in_order():
-            self._taken(each)
+    def _deadline(self) -> float:
+        return time.monotonic() + 2 * self._tuning.redelivery + 0.5
 
-    async def _pending(self) -> tuple[int, int]:
-        """Return how many records others hold unacknowledged, and the last position given out."""
-        subject = f"$JS.API.CONSUMER.INFO.{self._stream}.{self.name}"
+    async def _look(self) -> None:
+        """Ask how many records of the group are open, and which was the last that was given out."""
+        hold, subject = self._hold, f"$JS.API.CONSUMER.INFO.{self._stream}.{self.name}"
+        assert hold is not None
         try:
-            info = await call(self._client, subject, {})
-            return int(info["num_ack_pending"]), int(info["delivered"]["stream_seq"])
+            info = await call(self._client, subject, {}, LOOK_SECONDS)
+            hold.expect(int(info["num_ack_pending"]), int(info["delivered"]["stream_seq"]))
         except (Unknown, KeyError):
-            return 0, 0
+            hold.deadline = self._deadline()  # while nobody answers nothing can come
+
+    def _release(self) -> None:
+        """Pass on what is held, in order, once nothing is missing or waiting makes no sense."""
+        hold = self._hold
+        if hold is not None and (hold.complete(self._open) or hold.overdue()):
+            self._hold = None
+            for each in hold.in_order():
+                self._taken(each)
 
     async def lag(self) -> int:
         """Return what is stored and not delivered, plus what is delivered and not acknowledged."""
@@ -276,7 +299,8 @@ class NatsMembership:
 
     async def ack(self, record: Record) -> bool:
         """Acknowledge and wait until the server has confirmed it."""
-        self._open.pop(record.position, None)
+        self._open.discard(record.position)
+        self._settled.append(record.position)
         self._wake.set()
         try:
             await self._client.request(record.token, b"+ACK", timeout=self._tuning.publish_timeout)
@@ -306,15 +330,17 @@ class NatsMembership:
                 await call(self._client, subject, {"group": PRIORITY_GROUP})
 
 
-class Takeover:
-    """Holds records back until those that a former member left open have come again.
+class Hold:
+    """Holds records back until those that are open in the group have all come.
 
-    A new member may be given 3, 4, 5 before the dead member's 0, 1, 2: within a key that would
-    be the wrong order.
+    A new member may be given 3, 4, 5 before the dead member's 0, 1, 2, and one that was cut off for
+    a moment 6 before 3, 4, 5 that were lost: within a key that would be the wrong order. `known`
+    are the positions that this member has anyway, and that need not come again.
     """
 
-    def __init__(self, deadline: float) -> None:
-        self._deadline = deadline
+    def __init__(self, deadline: float, known: AbstractSet[str]) -> None:
+        self.deadline = deadline
+        self._known = known
         self._records: dict[int, Record] = {}
         self._pending: int | None = None
         self._last = 0
@@ -327,16 +353,16 @@ class Takeover:
         """Hold a record."""
         self._records[int(record.position)] = record
 
-    def complete(self) -> bool:
-        """Tell whether everything open has arrived here."""
+    def complete(self, unsettled: Collection[str]) -> bool:
+        """Tell whether everything open is here: held, or known and still unsettled."""
         if self._pending is None:
             return False
-        mine = sum(position <= self._last for position in self._records)
-        return mine >= self._pending
+        here = set(self._records) | {int(each) for each in self._known & set(unsettled)}
+        return sum(position <= self._last for position in here) >= self._pending
 
     def overdue(self) -> bool:
         """Tell whether waiting longer makes no sense: others hold them, or settled them."""
-        return time.monotonic() > self._deadline
+        return time.monotonic() > self.deadline
 
     def in_order(self) -> list[Record]:
         """Return what is held, in stored order."""
@@ -345,8 +371,7 @@ class Takeover:
 
 def record_of(message: Msg) -> Record:
     """Return the record in a message of a JetStream consumer."""
-    # $JS.ACK.stream.consumer.delivered.stream_seq.consumer_seq.time.pending
-    tokens = message.reply.split(".")[-5:]
+    tokens = _tokens(message)
     headers = message.headers or {}
     kept = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
     return Record(
@@ -359,10 +384,22 @@ def record_of(message: Msg) -> Record:
     )
 
 
-async def call(client: Client, subject: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask the JetStream API; raises `Unknown` where it does not answer."""
+def number_of(message: Msg) -> int:
+    """Return the how manieth delivery of its consumer a message is; none is left out."""
+    return int(_tokens(message)[2])
+
+
+def _tokens(message: Msg) -> list[str]:
+    # $JS.ACK.stream.consumer.delivered.stream_seq.consumer_seq.time.pending
+    return message.reply.split(".")[-5:]
+
+
+async def call(
+    client: Client, subject: str, body: Mapping[str, Any], patience: float = 5.0
+) -> dict[str, Any]:
+    """Ask the JetStream API; raises `Unknown` where it does not answer in so many seconds."""
     try:
-        answer = await client.request(subject, json.dumps(body).encode(), timeout=5)
+        answer = await client.request(subject, json.dumps(body).encode(), timeout=patience)
     except NoRespondersError as error:
         raise Unknown("not_connected", "the server has no JetStream for us") from error
     except (NatsError, OSError, *TIMEOUTS) as error:

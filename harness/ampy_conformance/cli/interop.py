@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,7 @@ from rich.table import Table
 from ampy_conformance import contract as contracts
 from ampy_conformance import driver as drivers
 from ampy_conformance._errors import ConformError, UsageError
+from ampy_conformance.report import interop_page
 from ampy_conformance.report.outcomes import Exit, Outcome
 from ampy_conformance.suite import interop
 from ampy_conformance.suite.session import Options, Session
@@ -45,6 +47,8 @@ MARKS = {
 Examples:
   ampy-conform interop                            all that are shipped here, NATS and Kafka apart
   ampy-conform interop nats "exec:./my-driver"    yours with the reference, both ways
+  ampy-conform interop kafka --json > a.json      keep the answers, and later
+  ampy-conform interop --from a.json              make a page in Markdown of them
 \b
 Exit codes: 0 all pairs get along, 1 proof that one does not, 2 usage, 3 harness, driver or broker
 failure, 4 nothing ran, 6 inconclusive."""
@@ -53,22 +57,42 @@ failure, 4 nothing ran, 6 inconclusive."""
 @click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
 @click.option("--time-scale", type=click.FloatRange(0.1, 100), default=1.0, help="Stretch waiting.")
 @click.option("--json", "as_json", is_flag=True, help="Print all answers as JSON.")
-def command(names: tuple[str, ...], seed: int | None, time_scale: float, as_json: bool) -> int:
+@click.option(
+    "--from",
+    "kept",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Run nothing: print a page in Markdown of answers that `--json` printed (repeatable).",
+)
+def command(
+    names: tuple[str, ...],
+    seed: int | None,
+    time_scale: float,
+    as_json: bool,
+    kept: tuple[Path, ...],
+) -> int:
     """Let every binding consume what every other one publishes, on one broker, and judge it.
 
     Each cell is traced to the clauses that it is judged by. A record that does not arrive is held
     against the producer where it breaks the contract on the wire, against the consumer otherwise.
     """
-    seed = secrets.randbelow(2**31) if seed is None else seed
     contract = contracts.load()
+    if kept:
+        if names or as_json:
+            raise UsageError("--from runs nothing: leave the drivers and --json out")
+        click.echo(interop_page.render(contract, [_read(each) for each in kept]), nl=False)
+        return 0
+    seed = secrets.randbelow(2**31) if seed is None else seed
     console = Console(stderr=True, quiet=as_json)
     wanted, missing = _brokers(contract, names, console)
     answers: dict[str, list[Answer]] = {}
+    bindings: dict[str, dict[str, Any]] = {}
     for broker, group in wanted.items():
         session = Session(contract, Options(driver=group[0], seed=seed, time_scale=time_scale))
         members = []
         try:
             members += [interop.Member(each, session) for each in group]
+            bindings |= {each.name: each.hello.identity for each in members}
             with console.status(broker) as status:
                 answers[broker] = list(interop.judge(session, members, status.update))
         finally:
@@ -77,7 +101,7 @@ def command(names: tuple[str, ...], seed: int | None, time_scale: float, as_json
             session.close()
     code = _code(answers)
     if as_json:
-        click.echo(json.dumps(_facts(seed, int(code), answers, missing), indent=1))
+        click.echo(json.dumps(_facts(contract, seed, bindings, answers, missing), indent=1))
     else:
         _show(answers, missing, seed, int(code))
     return int(code)
@@ -121,18 +145,38 @@ def _code(answers: Mapping[str, Sequence[Answer]]) -> Exit:
 
 
 def _facts(
-    seed: int, code: int, answers: Mapping[str, Sequence[Answer]], missing: Mapping[str, str]
+    contract: Contract,
+    seed: int,
+    bindings: Mapping[str, Any],
+    answers: Mapping[str, Sequence[Answer]],
+    missing: Mapping[str, str],
 ) -> dict[str, Any]:
     return {
+        "kind": interop_page.KIND,
+        "contract": contract.digest,
         "seed": seed,
-        "exit": code,
-        "aspects": {each.name: each.means for each in interop.ASPECTS},
+        "exit": int(_code(answers)),
+        "bindings": bindings,
+        "aspects": {
+            each.name: {"means": each.means, "clauses": each.clauses} for each in interop.ASPECTS
+        },
         "answers": {
             broker: [dataclasses.asdict(each) for each in group]
             for broker, group in answers.items()
         },
         "not_run": missing,
     }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the answers in a file; raises `UsageError` for one that holds none."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as JSON ({error})") from error
+    if not isinstance(found, dict) or found.get("kind") != interop_page.KIND:
+        raise UsageError(f"{path} holds no answers of `ampy-conform interop --json`")
+    return found
 
 
 def _show(

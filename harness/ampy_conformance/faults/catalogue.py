@@ -31,6 +31,8 @@ ALWAYS = (
 ALONE = ("kill-broker", "pause-broker", "cut", "lost-answers", "latency")
 RECOVERY = ("recovered", "kept_over_the_fault")
 RETRIES = ("attempts_beyond_bound", "attempt_numbers")
+MOMENTS = (0.3, 0.3, 1.2)  # seconds; a campaign's producers wait 0.7 s for an answer, three times
+UNHEARD = 3.0  # seconds; with the probe's one, longer than all three and what a client adds to each
 
 
 @dataclass(frozen=True)
@@ -228,21 +230,30 @@ def cut(campaign: Campaign) -> int:
 
 @fault(
     "lost-answers", "network",
-    "what the broker says is lost for two seconds; what it is told arrives",
+    "what the broker says is lost, thrice for a moment and then for three seconds; what it is told "
+    "arrives",
     reaches=("unknown_outcomes", "producer_keeps_id", *RECOVERY), needs=("network",),
 )  # fmt: skip
 def lost_answers(campaign: Campaign) -> int:
+    def begin(proxy: Any) -> None:
+        proxy.poison("timeout", timeout=0)
+
+    # Short enough for a producer to try again when answers come: the client by itself in the first
+    # two, the binding in the third. On a new connection clients of Kafka send nothing without answers.
+    for seconds in MOMENTS:
+        campaign.fault("lost-answers")
+        begin(campaign.proxy)
+        time.sleep(seconds)
+        campaign.proxy.restore()
+        campaign.healed()
+        time.sleep(0.6)
     return _network(
-        campaign,
-        "lost-answers",
-        2.0,
-        begin=lambda proxy: proxy.poison("timeout", timeout=0),
-        effective=lambda seconds: seconds is None,
+        campaign, "lost-answers", UNHEARD, begin=begin, effective=lambda seconds: seconds is None
     )
 
 
 @fault(
-    "black-hole", "network", "nothing passes for two seconds, and nobody is told",
+    "black-hole", "network", "nothing passes for three seconds, and nobody is told",
     reaches=("unknown_outcomes", *RECOVERY), needs=("network",),
 )  # fmt: skip
 def black_hole(campaign: Campaign) -> int:
@@ -250,7 +261,7 @@ def black_hole(campaign: Campaign) -> int:
         proxy.poison("timeout", timeout=0)
         proxy.poison("timeout", timeout=0, downstream=False)
 
-    return _network(campaign, "black-hole", 2.0, begin=begin, effective=lambda s: s is None)
+    return _network(campaign, "black-hole", UNHEARD, begin=begin, effective=lambda s: s is None)
 
 
 @fault(

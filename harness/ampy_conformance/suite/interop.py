@@ -143,14 +143,37 @@ class Pair:
         if broken:
             says = f"{became}, and on the wire the producer's record breaks the contract"
             raise ClauseFailed(broken[0].clause, says, broken[0].expected, broken[0].found)
-        if letter is None and self.members[0] is not self.members[1] and lab.broker.kind == "kafka":
-            # A-51: the short name and the long one are both legal, and a group reads one of them.
-            names = wire[0].stream, sample.topic
-            lab.covered(
-                names[0] == names[1], f"it lies in the Kafka topic {names[0]}, not {names[1]}"
-            )
+        if letter is None and lab.broker.kind == "kafka":
+            self._at_hand(wire[0], sample)
         says = f"a valid record of {sample.domain} was {became}"
         raise ClauseFailed("QOS-01", says, topic_form(wire[0]), reason)
+
+    def _at_hand(self, wire: WireRecord, sample: Sample) -> None:
+        """Demand that a record lies where the consumer can be expected to look for it.
+
+        The short name of a Kafka topic and the long one are both legal (A-51), and which of them a
+        binding reads is told by where it puts its own records. Any other name is the producer's fault.
+        """
+        lab, producer, consumer = self.lab, *self.members
+        mine = kafka_name(wire)
+        if mine not in ("short", "long"):
+            says = "acknowledged and not handled: it lies in a Kafka topic of another name"
+            raise ClauseFailed("BND-05", says, f"{topic_form(wire)}[...]", mine)
+        if producer is consumer:
+            return
+        own = lab.sample(sample.domain)
+        try:
+            published(lab, self.consuming, own)
+        except NotClaimed:
+            theirs = "unknown"
+        else:
+            found = lab.on_wire(own)
+            theirs = kafka_name(found[0]) if found else "unknown"
+        lab.covered(
+            mine == theirs,
+            f"not handled: the record lies in the Kafka topic with the {mine} name, the consumer's own "
+            f"in that with the {theirs} one; both names are legal (A-51)",
+        )
 
 
 def published(lab: Lab, bus: Bus, *wanted: Sample, **options: Any) -> list[Published]:
@@ -181,6 +204,12 @@ def _letter_of(pair: Pair, sample: Sample) -> Callable[[WireRecord], bool]:
 def topic_form(record: WireRecord) -> str:
     """Return where a record lies, without naming the entity."""
     return ".".join(record.topic.split(".")[:4])
+
+
+def kafka_name(record: WireRecord) -> str:
+    """Return whether a record's Kafka topic has the short name, the long one, or which other."""
+    name = record.stream.rpartition("/")[0]
+    return {topic_form(record): "short", record.topic: "long"}.get(name, name)
 
 
 # -- the aspects -------------------------------------------------------------------------

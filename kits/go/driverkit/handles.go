@@ -37,3 +37,14 @@ func (h *Handles[Value]) Remove(name string) (Value, error) {
 	delete(h.all, name)
 	return found, err
 }
+
+// Names returns the handles that are known now, in no order.
+func (h *Handles[Value]) Names() []string {
+	h.mutex.Lock()
+	defer h.mutex.Unlock()
+	var names []string
+	for name := range h.all {
+		names = append(names, name)
+	}
+	return names
+}

@@ -11,6 +11,9 @@ func TestHandles(t *testing.T) {
 		t.Error("an unknown handle is no bad request")
 	}
 	all.Set("a", 7)
+	if names := all.Names(); len(names) != 1 || names[0] != "a" {
+		t.Error(names)
+	}
 	if found, err := all.Remove("a"); found != 7 || err != nil {
 		t.Error(found, err)
 	}
