@@ -180,8 +180,11 @@ def _table(direction: str, flows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _code(value: str) -> str:
-    """Return a header's value as code; a pipe would end the cell of the table."""
-    return ", ".join(f"`{each}`" for each in value.replace("|", "\\|").split(", "))
+    """Return a header's values as code; a bar would end the cell of the table."""
+    return ", ".join(
+        f"<code>{each.replace('|', '&#124;')}</code>" if "|" in each else f"`{each}`"
+        for each in value.split(", ")
+    )
 
 
 def _tail(contract: Contract, note: dict[str, Any]) -> Iterator[str]:
