@@ -81,6 +81,7 @@ class Book:
         self.by_group: dict[str, list[Clause]] = defaultdict(list)
         for clause in contract.clauses.values():
             self.by_group[clause.group].append(clause)
+        self.golden = list(golden.valid(contract))
         self.titles = {
             read_yaml(path)["group"]: path.stem.replace("_", " ")
             for path in sorted((contract.root / "clauses").glob("*.yaml"))
@@ -280,7 +281,7 @@ class Book:
     def examples(self, domain: Domain) -> Iterator[str]:
         """Yield the golden envelopes of a domain: topic and headers."""
         yield "## Golden envelopes\n"
-        for each in golden.valid(self.contract):
+        for each in self.golden:
             if f".{domain.name}." not in each.envelope.topic:
                 continue
             yield f"### {prose(each.title)}\n"

@@ -29,7 +29,11 @@ def beside(name):
 
 
 pages, offline = beside("pages"), beside("offline")
-MADE, BOOK = pages.build(), pages.Book(CONTRACT)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return pages.build()
 
 
 def part(page, title):
@@ -39,58 +43,59 @@ def part(page, title):
     return found[0]
 
 
-def test_each_clause_has_its_words_what_judges_it_and_what_proves_that():
+def test_each_clause_has_its_words_what_judges_it_and_what_proves_that(made):
+    book = pages.Book(CONTRACT)
     judges = references.judges(room("conformance"), room("spec"))
     mutants = references.mutants(PACKAGE / "mutants")
     for clause in CONTRACT.clauses.values():
-        text = part(MADE[f"clauses/{clause.group}.md"], clause.id)
+        text = part(made[f"clauses/{clause.group}.md"], clause.id)
         assert f"**{clause.level}**" in text
         assert f"section {', '.join(clause.section)}" in text
-        assert pages.one_line(BOOK.linked(clause.text, "../")) in text
+        assert pages.one_line(book.linked(clause.text, "../")) in text
         for each in judges.get(clause.id, ()):
             assert each.name in text
         for each in mutants:
             assert (f"`{each.name}`" in text) == (each.clause == clause.id)
 
 
-def test_domains_headers_ambiguities_properties_faults_mutants_are_whole():
+def test_domains_headers_ambiguities_properties_faults_mutants_are_whole(made):
     for domain in CONTRACT.domains.values():
-        text = MADE[f"domains/{domain.name}.md"]
+        text = made[f"domains/{domain.name}.md"]
         assert domain.key.clause in text
         assert all(f"`{each}`" in text for each in domain.payloads)
         assert text.count("\n### ") >= 3, "golden envelopes"
-    assert "publishes | [yfinance-go]" in MADE["domains/bars.md"]
+    assert "publishes | [yfinance-go]" in made["domains/bars.md"]
     for each in CONTRACT.headers:
-        assert each.clause in part(MADE["headers.md"], each.name)
+        assert each.clause in part(made["headers.md"], each.name)
     for each in CONTRACT.ambiguities:
-        part(MADE["ambiguities.md"], each)
+        part(made["ambiguities.md"], each)
     files = {each.stem for each in (room("spec") / "properties").glob("*.sql")} - {"views"}
     assert len(files) == 37
     for each in files:
-        part(MADE["properties.md"], each)
+        part(made["properties.md"], each)
     for each in catalogue.FAULTS:
-        assert f"\n### {each} " in MADE["faults.md"]
+        assert f"\n### {each} " in made["faults.md"]
     for each in references.mutants(PACKAGE / "mutants"):
-        assert each.says in html.unescape(part(MADE["mutants.md"], each.name))
+        assert each.says in html.unescape(part(made["mutants.md"], each.name))
 
 
-def test_every_verb_has_its_help_and_its_exit_codes():
+def test_every_verb_has_its_help_and_its_exit_codes(made):
     for name in cli.list_commands(None):
-        assert f"\n## ampy-conform {name}\n" in MADE["commands.md"]
-    assert "0 conformant" in MADE["exit-codes.md"]
-    assert "ampy-conform golden`" in MADE["exit-codes.md"]  # where a group says it for its verbs
+        assert f"\n## ampy-conform {name}\n" in made["commands.md"]
+    assert "0 conformant" in made["exit-codes.md"]
+    assert "ampy-conform golden`" in made["exit-codes.md"]  # where a group says it for its verbs
 
 
 @pytest.mark.parametrize(
-    ("text", "made"),
+    ("text", "shown"),
     [
         ("a <b> & `c<d>`", "a &lt;b&gt; &amp; <code>c&lt;d&gt;</code>"),
         ("`a|b`", "<code>a&#124;b</code>"),
         ("`[x](y)` and `*`", "<code>&#91;x&#93;(y)</code> and <code>&#42;</code>"),
     ],
 )
-def test_words_of_the_spec_are_no_markup(text, made):
-    assert pages.prose(text) == made
+def test_words_of_the_spec_are_no_markup(text, shown):
+    assert pages.prose(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -111,7 +116,7 @@ def test_what_a_page_would_fetch_is_found(tmp_path, page, fetched):
 
 
 @pytest.mark.slow
-def test_the_site_builds_strictly_and_needs_no_network(tmp_path):
+def test_the_site_builds_strictly_and_needs_no_network(made, tmp_path):
     pytest.importorskip("mkdocs", reason="the site needs the dependency group `docs`")
     pytest.importorskip("material", reason="the site needs the dependency group `docs`")
     site = tmp_path / "site"
@@ -123,6 +128,6 @@ def test_the_site_builds_strictly_and_needs_no_network(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert offline.fetches(site) == []
-    for each in (*MADE, *(path.name for path in (CHECKOUT / "docs").glob("*.md"))):
+    for each in (*made, *(path.name for path in (CHECKOUT / "docs").glob("*.md"))):
         assert (site / each.replace(".md", ".html")).is_file()
     assert 'id="ord-01"' in (site / "clauses" / "ORD.html").read_text("utf-8")
