@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ampy_conformance import contract as contracts
 from ampy_conformance._layout import PACKAGE, room
+from ampy_conformance.cli import _exports
 from ampy_conformance.contract import descriptors, references, speccheck
 
 if TYPE_CHECKING:
@@ -114,3 +115,7 @@ def build(spec: Path | None) -> int:
     path.write_bytes(descriptors.build(contract))
     click.echo(f"wrote {path}")
     return 0
+
+
+command.add_command(_exports.asyncapi)
+command.add_command(_exports.integration_note)

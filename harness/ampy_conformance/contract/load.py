@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from ampy_conformance._layout import room
-from ampy_conformance.contract import model
+from ampy_conformance.contract import model, services
 from ampy_conformance.contract.digest import tree_digest
 from ampy_conformance.contract.registry import (
     Profile,
@@ -59,6 +59,7 @@ def _load(root: Path) -> model.Contract:
             metrics=read_yaml(root / "metrics.yaml"),
             nats=read_yaml(root / "nats.yaml"),
             kafka=read_yaml(root / "kafka.yaml"),
+            services=services.load(root),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise SpecError(f"{root} does not have the form of a contract: {error!r}") from error

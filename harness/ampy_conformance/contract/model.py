@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ampy_conformance.contract.registry import Ambiguity, Clause, Profile
+    from ampy_conformance.contract.services import Services
 
 
 @dataclass(frozen=True)
@@ -113,3 +114,4 @@ class Contract:
     metrics: Mapping[str, Any]
     nats: Mapping[str, Any]
     kafka: Mapping[str, Any]
+    services: Services

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ampy_conformance.contract import descriptors, golden_files, schemas
+from ampy_conformance.contract import descriptors, golden_files, schemas, services
 from ampy_conformance.contract.registry import NEED_REASON
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def _facts(contract: Contract) -> Iterator[str]:
         )
     yield from _known("nats.yaml", "clause", contract.nats["clauses"], contract.clauses)
     yield from _known("kafka.yaml", "clause", contract.kafka["clauses"], contract.clauses)
+    yield from services.problems(contract)
     for each in contract.ambiguities.values():
         yield from _known(
             f"ambiguities.yaml: {each.id}",

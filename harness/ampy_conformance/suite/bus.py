@@ -271,7 +271,8 @@ class Subscription:
     def _facts(self, frame: Mapping[str, Any]) -> dict[str, Any]:
         """Return what else a delivery tells; its stamp only where the driver's clock is ours."""
         facts = {"replay": frame["replay"]} if "replay" in frame else {}
-        return facts | ({"started_ns": frame["t_ns"]} if self._bus.clock_trusted else {})
+        stamped = self._bus.clock_trusted and "t_ns" in frame
+        return facts | ({"started_ns": frame["t_ns"]} if stamped else {})
 
     def apply(self, delivery: Delivery, verdict: str = "ack") -> None:
         """Let the handler come to its verdict without telling the binding: a point to be killed at."""
