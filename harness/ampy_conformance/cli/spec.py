@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ampy_conformance import contract as contracts
 from ampy_conformance._layout import PACKAGE, room
-from ampy_conformance.cli import _exports
+from ampy_conformance.cli import _exports, _spec_diff
 from ampy_conformance.contract import descriptors, references, speccheck
 
 if TYPE_CHECKING:
@@ -33,7 +33,10 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as
 
 @click.group()
 def command() -> None:
-    """The contract as data: check it, and see how much of it is verified."""
+    """The contract as data: check it, compare it, and see how much of it is verified."""
+
+
+command.add_command(_spec_diff.command)
 
 
 @command.command(
