@@ -34,7 +34,7 @@ PROPERTIES = properties.load(CONTRACT)
 def _module(path):
     """Load a module by path: neither tests nor benchmarks are a package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
@@ -162,6 +162,69 @@ def test_a_made_history_is_whole_and_legal_and_nearly_everything_has_a_chance(tm
     assert {name for name, each in found.items() if not each[0]} == {
         "both_ends", "corruption_passed", "failed_but_visible",
     }  # fmt: skip
+
+
+# -- what is shown of a violation -------------------------------------------------------
+
+
+def _lost():
+    """Return a history in which one of many records is lost with the member that had it in its hands."""
+    rows = [{"kind": "mark", "group": "g", "subscription": "s", "detail": {"start": "earliest"}}]
+    where = {"topic": "ampy.dev.bars.v1.X", "key": "k"}
+    for n in range(30):
+        call = {"uid": f"u{n}", "producer": "p", "pseq": n, "body_hash": f"b{n}", **where}
+        mine = {"group": "g", "subscription": "s", "delivery": f"d{n}"}
+        rows += [{"kind": "invoke", **call}, {"kind": "ok", "uid": f"u{n}"}]
+        rows.append(
+            {"kind": "deliver", **mine, **where, "body_hash": f"b{n}", "message_id": f"m{n}",
+             "position": str(n + 1), "attempt": 1, "actor": "one" if n < 20 else "two"}
+        )  # fmt: skip
+        if n == 10:
+            rows += [{"kind": "mark"} for _ in range(9)]
+            rows.append({"kind": "fault", "actor": "two", "detail": {"fault": "killed"}})
+            rows.append({"kind": "fault", "actor": "one", "detail": {"fault": "killed"}})
+        else:
+            rows.append({"kind": "effect", **mine, "body_hash": f"b{n}"})
+            rows.append({"kind": "settled", **mine, "detail": {"recorded": True}})
+    rows.append({"kind": "mark", "detail": {"drained": True}, "t_ns": 60_000_000_000})
+    rows += [
+        {"kind": "audit", **where, "body_hash": f"b{n}", "message_id": f"m{n}",
+         "position": str(n + 1), "detail": {"stream": "S"}}
+        for n in range(30)
+    ]  # fmt: skip
+    rows.append({"kind": "mark", "detail": {"audited": True}})
+    return [
+        {"t_ns": 0, "actor": "harness", **each, "case": "x", "seq": n}
+        for n, each in enumerate(rows)
+    ]
+
+
+@pytest.mark.parametrize("form", ["lines", "parquet"])
+def test_of_a_lost_record_its_own_events_and_the_kill_are_shown(tmp_path, form):
+    path = seal(tmp_path / "run.jsonl", _lost())
+    if form == "parquet":
+        convert(path, path.with_suffix(".parquet"))
+        path = path.with_suffix(".parquet")
+    (example,) = judged(path)["lost"][2]
+    assert [(each["kind"], each.get("fault")) for each in example.events] == [
+        ("invoke", None), ("ok", None), ("deliver", None), ("fault", "killed"), ("audit", None),
+    ]  # fmt: skip
+    assert example.events[3]["actor"] == "one", "the death of another member is not its matter"
+    assert example.events[-1]["seq"] == example.seq
+
+
+def test_what_shows_while_the_run_goes_on_is_shown_with_its_neighbours(tmp_path):
+    rows = _lost()
+    again = next(n for n, each in enumerate(rows) if each["kind"] == "settled")
+    rows.insert(again + 1, {**rows[again - 2], "delivery": "d0-again", "attempt": 2})
+    rows.insert(again + 2, {**rows[again - 1], "delivery": "d0-again"})
+    rows = [{**each, "seq": n} for n, each in enumerate(rows)]
+    (example,) = judged(seal(tmp_path / "run.jsonl", rows))["double_effect"][2]
+    kinds = [each["kind"] for each in example.events if each.get("delivery") in ("d0", "d0-again")]
+    assert kinds == ["deliver", "effect", "settled", "deliver", "effect"]
+    near = {each["seq"] for each in example.events if abs(each["seq"] - example.seq) <= 4}
+    assert len(near) == 9
+    assert len(example.events) <= properties.MOST_AROUND
 
 
 # -- written as Parquet -----------------------------------------------------------------

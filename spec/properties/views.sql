@@ -6,7 +6,7 @@
 -- What there is little of, taken together from the many.
 CREATE TABLE rare AS
 SELECT scope, seq, t_ns, kind, actor, grp, subscription, topic, body_hash, position, stream, corrupt,
-       missing_headers, credit, backoff_base_ms, fault, request, domain, from_ns, until_ns, narrow
+       missing_headers, credit, backoff_base_ms, started, fault, request, domain, from_ns, until_ns, narrow
 FROM events WHERE kind IN ('inject', 'dlq', 'mark', 'fault', 'checkpoint', 'replay');
 
 -- Published raw, past the binding.
@@ -55,6 +55,12 @@ LEFT JOIN publishes AS p
   ON p.scope = d.scope AND p.body_hash = d.body_hash AND p.outcome = 'ok' AND p.sole
 WHERE d.kind = 'deliver';
 
+-- How deliveries ended, as often as it was said: by the handler's verdict, or because the binding gave
+-- up waiting.
+CREATE TABLE verdicts AS
+SELECT scope, handle, subscription, kind, seq FROM events
+WHERE kind IN ('effect', 'settle', 'abandoned');
+
 -- Effects: deliveries whose handler succeeded; `confirmed` is when the binding had recorded it.
 -- Two members may race: what one of them began (`started_ns`, its own stamp) within a quarter of a
 -- second after the other's confirmation was heard is no proof, for no lock spans both.
@@ -62,19 +68,19 @@ CREATE TABLE effects AS
 SELECT e.scope, e.seq, d.grp, d.subscription, d.delivery, d.handle, d.body_hash, d.message_id, d.dedupe_key,
        d.topic, d.key, d.replay, d.dead, d.lane, d.pseq, d.live, d.seq AS delivered, d.t_ns AS delivered_ns,
        d.started_ns, c.seq AS confirmed, c.t_ns AS confirmed_ns
-FROM (SELECT scope, handle, seq FROM events WHERE kind = 'effect') AS e
+FROM verdicts AS e
 JOIN deliveries AS d ON d.scope = e.scope AND d.handle = e.handle
 LEFT JOIN (
   SELECT scope, handle, min(seq) AS seq, min(t_ns) AS t_ns
   FROM events WHERE kind = 'settled' AND recorded GROUP BY scope, handle) AS c
-  ON c.scope = e.scope AND c.handle = e.handle;
+  ON c.scope = e.scope AND c.handle = e.handle
+WHERE e.kind = 'effect';
 
--- How deliveries ended: by the handler's verdict, or because the binding gave up waiting.
+-- How and when each delivery ended first.
 CREATE TABLE ends AS
 SELECT scope, handle, min(subscription) AS subscription, min(seq) AS seq,
        min(CASE WHEN kind = 'effect' THEN seq END) AS effect
-FROM events WHERE kind IN ('effect', 'settle', 'abandoned')
-GROUP BY scope, handle;
+FROM verdicts GROUP BY scope, handle;
 
 -- What the raw client read from the log at the end, live records and dead letters. A stream is a log
 -- with one order (a JetStream stream, a Kafka partition), `place` the number of a record in it: what
@@ -114,23 +120,25 @@ SELECT scope, seq, t_ns, actor, subscription, fault FROM rare WHERE kind = 'faul
 -- What the events of each consumer group, and those of none, say of the run.
 CREATE TABLE sayings AS
 SELECT scope, grp, bool_or(coalesce(audited, FALSE)) AS audited, bool_or(drained IS NOT NULL) AS waited,
-       max(CASE WHEN drained IS NOT NULL THEN t_ns END) AS drained_ns, max(max_attempts) AS max_attempts,
-       bool_or(kind = 'mark' AND coalesce(started, 'earliest') <> 'earliest') AS late_start,
-       bool_or(kind = 'fault' AND coalesce(fault, '') IN ('kill-broker', 'kill and restart')) AS broker_killed
+       max(CASE WHEN drained IS NOT NULL THEN t_ns END) AS drained_ns, max(max_attempts) AS max_attempts
 FROM events GROUP BY scope, grp;
 
 -- Scopes: whether the log was read to its end and everything was given time to be handled, how
 -- many groups they have, how often was to be tried, whether the raw client's own records are kept.
 CREATE TABLE scopes AS
-SELECT e.scope, e.audited, e.waited, e.horizon_ns, e.groups, e.max_attempts, e.late_start,
-       e.broker_killed, r.scope IS NOT NULL AS raw_lost
+SELECT e.scope, e.audited, e.waited, e.horizon_ns, e.groups, e.max_attempts,
+       coalesce(m.late_start, FALSE) AS late_start, coalesce(m.broker_killed, FALSE) AS broker_killed,
+       r.scope IS NOT NULL AS raw_lost
 FROM (
   SELECT scope, bool_or(audited) AS audited, bool_or(waited) AS waited,
          -- What was in some hands ten seconds before the waiting ended may be there still.
          max(drained_ns) - 10000000000 AS horizon_ns,
-         max(max_attempts) AS max_attempts, bool_or(late_start) AS late_start,
-         bool_or(broker_killed) AS broker_killed, count(grp) AS groups
+         max(max_attempts) AS max_attempts, count(grp) AS groups
   FROM sayings GROUP BY scope) AS e
+LEFT JOIN (
+  SELECT scope, bool_or(kind = 'mark' AND started <> 'earliest') AS late_start,
+         bool_or(kind = 'fault' AND fault IN ('kill-broker', 'kill and restart')) AS broker_killed
+  FROM rare GROUP BY scope) AS m ON m.scope = e.scope
 LEFT JOIN (
   SELECT DISTINCT i.scope FROM injected AS i
   ANTI JOIN stored AS t ON t.scope = i.scope AND t.body_hash = i.body_hash

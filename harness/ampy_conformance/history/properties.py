@@ -35,6 +35,48 @@ SEVERITIES = ("fail", "statistic")
 HEADER = re.compile(r"-- (property|clauses|severity|means): (.+)")
 # Examples of each property that are kept whole; all are counted.
 EXAMPLES = 8
+# Events that are shown of one example.
+MOST_AROUND = 40
+SCENE = """
+CREATE OR REPLACE TEMP TABLE scene AS
+SELECT "case", seq, kind, actor, uid, message_id, topic, "key", "group" AS grp, subscription, delivery,
+       attempt, position, left(body_hash, 12) AS body, fault, verdict, recorded, replay
+FROM lines WHERE "case" = ?
+"""
+AROUND = """
+WITH here AS (SELECT * FROM scene WHERE seq = $seq),
+bodies AS (
+  SELECT s.body FROM scene AS s JOIN here AS h
+    ON s.seq = h.seq OR s.uid = h.uid
+    OR (s.subscription = h.subscription AND s.delivery = h.delivery)
+  WHERE s.body IS NOT NULL),
+calls AS (
+  SELECT DISTINCT uid FROM scene
+  WHERE uid IS NOT NULL AND (body IN (FROM bodies) OR seq = $seq)),
+handles AS (
+  SELECT DISTINCT subscription, delivery FROM scene
+  WHERE delivery IS NOT NULL AND (body IN (FROM bodies) OR seq = $seq)),
+own AS (
+  SELECT seq, kind, actor, subscription FROM scene
+  WHERE seq = $seq OR body IN (FROM bodies) OR uid IN (FROM calls)
+     OR (subscription, delivery) IN (FROM handles)),
+struck AS (
+  SELECT min(f.seq) AS seq FROM own AS o
+  JOIN scene AS f ON f.kind = 'fault' AND f.seq > o.seq
+   AND (f.actor IN ('harness', 'broker') OR f.actor = o.actor OR f.subscription = o.subscription)
+  WHERE o.kind NOT IN ('audit', 'dlq', 'wire')
+  GROUP BY o.seq, f.actor, f.subscription),
+chosen AS (
+  SELECT seq, min(rank) AS rank FROM (
+    SELECT seq, 0 AS rank FROM here
+    UNION ALL SELECT seq, 1 FROM struck
+    UNION ALL SELECT seq, 2 FROM own
+    UNION ALL
+    SELECT s.seq, 3 FROM scene AS s JOIN here AS h
+      ON abs(s.seq - h.seq) <= $reach AND h.kind NOT IN ('audit', 'dlq', 'wire'))
+  GROUP BY seq ORDER BY rank, seq LIMIT $most)
+SELECT s.* EXCLUDE ("case") FROM scene AS s JOIN chosen USING (seq) ORDER BY seq
+"""
 
 
 @dataclass(frozen=True)
@@ -150,7 +192,7 @@ def judge_history(
         with table.engine() as connection:
             table.read_parquet(connection, path)
             counts = _counted(history, connection)
-        parts = []
+        parts: list[list[Result]] = []
         batches = _batches(counts)
         for number, names in enumerate(batches, 1):
             where = f" (part {number} of {len(batches)})" if len(batches) > 1 else ""
@@ -159,7 +201,7 @@ def judge_history(
                 table.read_parquet(connection, path, names if len(batches) > 1 else ())
                 _project(contract, connection)
                 results = judge(connection, wanted, partial(_at, told, where))
-                parts.append(_explained(connection, results))
+                parts.append(_explained(connection, _first(results, parts)))
         return [_together(each) for each in zip(*parts, strict=True)]
 
 
@@ -210,6 +252,17 @@ def _batches(counts: dict[str, int]) -> list[list[str]]:
     return found
 
 
+def _first(results: Sequence[Result], parts: Sequence[Sequence[Result]]) -> list[Result]:
+    """Keep as many examples as parts that were judged before leave room for."""
+    return [
+        replace(
+            each,
+            examples=each.examples[: max(0, EXAMPLES - sum(len(p[n].examples) for p in parts))],
+        )
+        for n, each in enumerate(results)
+    ]
+
+
 def _explained(connection: DuckDBPyConnection, results: Iterable[Result]) -> list[Result]:
     return [
         replace(
@@ -223,36 +276,42 @@ def _explained(connection: DuckDBPyConnection, results: Iterable[Result]) -> lis
 
 
 def _together(parts: Sequence[Result]) -> Result:
-    examples = tuple(each for part in parts for each in part.examples)
     return Result(
         parts[0].rule,
         sum(each.covered for each in parts),
         sum(each.total for each in parts),
-        examples[:EXAMPLES],
+        tuple(each for part in parts for each in part.examples),
     )
 
 
 def around(
     connection: DuckDBPyConnection, violation: Violation, reach: int = 4
 ) -> list[dict[str, Any]]:
-    """Return the events around a violation: all of its record, and its neighbours."""
-    query = """
-        WITH here AS (SELECT body_hash FROM lines WHERE "case" = $scope AND seq = $seq)
-        SELECT seq, kind, actor, uid, message_id, topic, "key", "group" AS grp, subscription,
-               delivery, attempt, position, left(body_hash, 12) AS body
-        FROM lines
-        WHERE "case" = $scope
-          AND (abs(seq - $seq) <= $reach OR body_hash IN (SELECT * FROM here))
-        ORDER BY seq LIMIT 40
+    """Return what belongs to a violation, in the order in which it happened.
+
+    All events of its record, the faults that struck next whoever had to do with it, and as far as
+    there is room the neighbours of the event at which it shows; for what was read at the end of the
+    run (the log, the dead letters) those would say nothing.
     """
+    if _scene_of(connection) != violation.scope:
+        connection.execute(SCENE, [violation.scope])
     answer = connection.execute(
-        query, {"scope": violation.scope, "seq": violation.seq, "reach": reach}
-    )
+        AROUND, {"seq": violation.seq, "reach": reach, "most": MOST_AROUND}
+    )  # fmt: skip
     names = [each[0] for each in answer.description or ()]
     return [
         {name: value for name, value in zip(names, row, strict=True) if value is not None}
         for row in answer.fetchall()
     ]
+
+
+def _scene_of(connection: DuckDBPyConnection) -> str | None:
+    """Return the scope whose events are laid out for `around`."""
+    known = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE table_name = 'scene'"
+    ).fetchone()
+    row = connection.execute('SELECT "case" FROM scene LIMIT 1').fetchone() if known else None
+    return row[0] if row else None
 
 
 def _run(connection: DuckDBPyConnection, name: str, query: str) -> Any:

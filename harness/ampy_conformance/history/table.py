@@ -54,8 +54,10 @@ ENUMERATED = ("case", "actor", "topic", "key", "producer", "group", "subscriptio
 MEMORY = 4 << 30
 # Lines beyond this size are turned into a Parquet file before they are judged.
 LARGE = 2 << 30
+# Events in one row group of a Parquet file: a third smaller than with half as many.
+ROW_GROUP = 250_000
 # Events judged at once, whole scopes at a time: no property looks across scopes.
-BATCH = 2_500_000
+BATCH = 10_000_000
 
 
 class OutOfOrder(Exception):
@@ -176,7 +178,7 @@ def write_parquet(lines: Path, target: Path, facts: dict[str, str]) -> None:
             f"COPY (SELECT {', '.join(chosen)} FROM ("
             f"SELECT *, json_transform(detail, {_text(f'{{{typed}}}')}) AS typed FROM {source})) "
             f"TO {_text(str(target))} "
-            f"(FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, KV_METADATA {{{metadata}}})"
+            f"(FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}, KV_METADATA {{{metadata}}})"
         )
 
 
