@@ -23,7 +23,7 @@ class Long(KafkaTransport):
 class Deaf:
     """Takes what it is given and tells nobody."""
 
-    async def join(self, pattern, group, member, start, taken, shifts=None):
+    async def join(self, pattern, group, member, start, taken, shifts=None):  # noqa: ARG002
         return await super().join(pattern, group, member, start, lambda _: None, shifts)
 
 
