@@ -32,8 +32,8 @@ def _page(contract: Contract, documents: Sequence[Mapping[str, Any]]) -> Iterato
     yield "# Interop matrix"
     yield ""
     yield "What the binding on the left publishes is consumed by that on the right. A cell names the"
-    yield "clause that is broken; what was seen stands below each table, with the side that it is held"
-    yield "against. `?`: nothing is proved, `-`: not claimed."
+    yield "clause that is broken; what was seen stands below each table. `?`: nothing is proved, `-`: not"
+    yield "claimed. A record that breaks the contract on the wire is held against its producer."
     for each in documents:
         for broker, answers in each["answers"].items():
             yield ""
@@ -88,14 +88,15 @@ def _broker(
         ((*pair, *(_mark(cells.get((*pair, each))) for each in aspects)) for pair in pairs),
     )
     said = [each for each in answers if each["outcome"] not in (Outcome.PASS, Outcome.NOT_CLAIMED)]
-    reasons: dict[tuple[str, str], list[str]] = {}
+    reasons: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for each in said:
-        where = f"{each['producer']} -> {each['consumer']}, {each['aspect']}"
-        reasons.setdefault((each["outcome"], _reason(each)), []).append(where)
-    for (outcome, reason), places in reasons.items():
-        yield ""
-        yield f"- {MARKS[Outcome(outcome)]} {reason}"
-        yield from (f"  - {each}" for each in places)
+        reasons.setdefault((each["outcome"], each["says"]), []).append(each)
+    yield ""
+    for (outcome, _), group in reasons.items():
+        yield f"- {MARKS[Outcome(outcome)]} {_reason(group[0])}"
+        yield from (
+            f"  - {each['producer']} -> {each['consumer']}, {each['aspect']}" for each in group
+        )
 
 
 def _binding(name: str, identity: Mapping[str, Any]) -> str:
@@ -115,7 +116,7 @@ def _reason(answer: Mapping[str, Any]) -> str:
     if answer["expected"] is not None:
         says += f"; expected {answer['expected']}"
     if answer["seen"] is not None:
-        says += f"; seen {answer['seen']}"
+        says += f"; seen, the first time: {answer['seen']}"
     return _cell(says)
 
 
