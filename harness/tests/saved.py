@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ampy_conformance.history import Recorder, Writer
 from ampy_conformance.report import lines
 
 if TYPE_CHECKING:
@@ -149,4 +150,14 @@ def write(
         "seconds": 12.5,
     }
     writer.end(**{**whole, **(end or {})})
+    return path
+
+
+def history(path: Path) -> Path:
+    """Write a history of one case: what is published is handled."""
+    writer = Writer(path, seed=7, driver={"name": "mine"})
+    recorder = Recorder(lambda event: writer.add("test_it.py::test_order", event))
+    for each in EVENTS[1:3] + EVENTS[5:7]:
+        recorder.add(**{name: fact for name, fact in each.items() if name not in ("seq", "t_ns")})
+    writer.end()
     return path
