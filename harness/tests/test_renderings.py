@@ -18,7 +18,7 @@ from lxml import etree, html
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from ampy_conformance.report import console, difference, facts, formats, lines, matrix, safe
+from ampy_conformance.report import console, difference, facts, formats, grid, lines, safe
 
 HERE = Path(__file__).parent
 OUTCOMES = {
@@ -99,8 +99,8 @@ def every_rendering(report):
     sink = io.StringIO()
     console.show(report, Console(file=sink, width=100))
     shown["console"] = sink.getvalue()
-    whole = matrix.build([("one", "one.html", report), ("two", None, report)])
-    shown["matrix html"], shown["matrix md"] = matrix.to_html(whole), matrix.to_markdown(whole)
+    whole = grid.build([("one", "one.html", report), ("two", None, report)])
+    shown["matrix html"], shown["matrix md"] = grid.to_html(whole), grid.to_markdown(whole)
     return shown
 
 

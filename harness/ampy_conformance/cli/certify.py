@@ -97,6 +97,14 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
     "--junit", "junit_path", type=click.Path(path_type=Path), help="Write JUnit XML here."
 )
 @click.option(
+    "--render",
+    "renderings",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Write the report in another form here, by the name's end: .html, .md, .xml (JUnit), .csv, "
+    ".badge.json (repeatable).",
+)
+@click.option(
     "--json",
     "as_json",
     is_flag=True,
@@ -122,6 +130,7 @@ def command(
     history: Path | None,
     payload_excerpts: bool,
     junit_path: Path | None,
+    renderings: tuple[Path, ...],
     as_json: bool,
     verbose: bool,
 ) -> int:
@@ -129,7 +138,10 @@ def command(
 
     DRIVER is a name (nats, kafka, mem), exec:COMMAND, py:package.module:Class or tcp:HOST:PORT.
     """
-    for path in (report, history, junit_path):
+    wanted = {path: formats.of_file(path) for path in renderings}
+    if junit_path is not None:
+        wanted[junit_path] = formats.load("junit")
+    for path in (report, history, *wanted):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"the folder of {path} does not exist; create it first")
     drivers.prepare(driver, lambda text: click.echo(text, err=True))
@@ -164,8 +176,8 @@ def command(
         finally:
             _process.end(process)
         whole = _read(target, log)
-    if junit_path is not None:
-        junit_path.write_bytes(formats.load("junit").render(whole))
+    for path, form in wanted.items():
+        path.write_bytes(form.render(whole))
     if whole.end["exit"] == UsageError.exit_code:
         raise UsageError(whole.end["trouble"])
     if as_json:
