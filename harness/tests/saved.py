@@ -45,7 +45,7 @@ WIRE: list[dict[str, Any]] = [
     {
         "topic": "ampy.dev.bars.v1.XNAS.AAPL", "position": "1", "stream": "AMPY",
         "headers": [["message_id", "018f5e5c"], ["partition_key", "XNAS.AAPL"]],
-        "size": 93, "sha256": "a" * 64,
+        "size": 93, "sha256": "a" * 64, "key": "the Kafka key",
     }
 ]  # fmt: skip
 TEXTS = {

@@ -149,7 +149,7 @@ def test_a_failure_stands_in_the_page_with_all_that_proves_it(report):
         "IDM-01", "A duplicate has no second effect.", "section 6, 4.2", "Look there.",
         "a duplicate message_id was handled again",
         "ampy-conform certify exec:./mine --clause IDM-01 --case test_duplicates --seed 7",
-        "message_id", "018f5e5c", "93 bytes", "SHA-256 aaaaaaaaaaaa",
+        "message_id", "018f5e5c", "93 bytes", "the Kafka key", "SHA-256 aaaaaaaaaaaa",
     ):  # fmt: skip
         assert said in text, said
     seen = [each.text_content().strip() for each in failure.xpath(".//dl[@class='seen']//dd")]

@@ -121,12 +121,16 @@ def parse(raw: bytes, name: str) -> Report:
 
 def _row(line: bytes, name: str, number: int) -> Line:
     try:
-        row = json.loads(line)
+        row = json.loads(line, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise CorruptReport(f"{name}: line {number} is not JSON; run the suite again") from error
     if not isinstance(row, dict) or not isinstance(row.get("kind"), str):
         raise CorruptReport(f"{name}: line {number} is not a line of a report")
     return row
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 @cache
