@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ampy_conformance.history import Recorder, Writer
 from ampy_conformance.report import lines
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ WIRE: list[dict[str, Any]] = [
     {
         "topic": "ampy.dev.bars.v1.XNAS.AAPL", "position": "1", "stream": "AMPY",
         "headers": [["message_id", "018f5e5c"], ["partition_key", "XNAS.AAPL"]],
-        "size": 93, "sha256": "a" * 64,
+        "size": 93, "sha256": "a" * 64, "key": "the Kafka key",
     }
 ]  # fmt: skip
 TEXTS = {
@@ -149,4 +150,14 @@ def write(
         "seconds": 12.5,
     }
     writer.end(**{**whole, **(end or {})})
+    return path
+
+
+def history(path: Path) -> Path:
+    """Write a history of one case: what is published is handled."""
+    writer = Writer(path, seed=7, driver={"name": "mine"})
+    recorder = Recorder(lambda event: writer.add("test_it.py::test_order", event))
+    for each in EVENTS[1:3] + EVENTS[5:7]:
+        recorder.add(**{name: fact for name, fact in each.items() if name not in ("seq", "t_ns")})
+    writer.end()
     return path

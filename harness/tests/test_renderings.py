@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import hashlib
 import io
@@ -18,7 +19,7 @@ from lxml import etree, html
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from ampy_conformance.report import console, difference, facts, formats, lines, matrix, safe
+from ampy_conformance.report import console, difference, facts, formats, grid, lines, plots, safe
 
 HERE = Path(__file__).parent
 OUTCOMES = {
@@ -35,6 +36,17 @@ HOSTILE = (
 INVISIBLE = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff\uffff]"
 )
+
+
+ENTRY = {
+    "clause": "OBS-01", "issue": "https://example.org/17", "expires": "2030-01-31",
+    "signature": "twice",
+}  # fmt: skip
+TRIAL = {
+    "kind": "trial", "fault": "kill", "family": "process", "what": "SIGKILL", "fired": 3,
+    "drained": True, "events": 17, "recovery_seconds": None, "seconds": 2.5,
+    "chances": {"lost": 12}, "violations": {"lost": 1},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -99,8 +111,8 @@ def every_rendering(report):
     sink = io.StringIO()
     console.show(report, Console(file=sink, width=100))
     shown["console"] = sink.getvalue()
-    whole = matrix.build([("one", "one.html", report), ("two", None, report)])
-    shown["matrix html"], shown["matrix md"] = matrix.to_html(whole), matrix.to_markdown(whole)
+    whole = grid.build([("one", "one.html", report), ("two", None, report)])
+    shown["matrix html"], shown["matrix md"] = grid.to_html(whole), grid.to_markdown(whole)
     return shown
 
 
@@ -137,7 +149,7 @@ def test_a_failure_stands_in_the_page_with_all_that_proves_it(report):
         "IDM-01", "A duplicate has no second effect.", "section 6, 4.2", "Look there.",
         "a duplicate message_id was handled again",
         "ampy-conform certify exec:./mine --clause IDM-01 --case test_duplicates --seed 7",
-        "message_id", "018f5e5c", "93 bytes", "SHA-256 aaaaaaaaaaaa",
+        "message_id", "018f5e5c", "93 bytes", "the Kafka key", "SHA-256 aaaaaaaaaaaa",
     ):  # fmt: skip
         assert said in text, said
     seen = [each.text_content().strip() for each in failure.xpath(".//dl[@class='seen']//dd")]
@@ -187,14 +199,10 @@ def test_every_case_and_clause_is_in_the_page(report):
 
 
 def test_known_failures_have_their_expiry_in_the_page(tmp_path):
-    entry = {
-        "clause": "OBS-01", "issue": "https://example.org/17", "expires": "2030-01-31",
-        "signature": "twice",
-    }  # fmt: skip
-    stale = {**entry, "clause": "HDR-01"}
+    stale = {**ENTRY, "clause": "HDR-01"}
     path = saved.write(
         tmp_path / "r.jsonl",
-        run={"known_failures": [entry, stale]},
+        run={"known_failures": [ENTRY, stale]},
         end={"stale": ["HDR-01: passes now; remove or correct the entry"]},
     )
     page = html.fromstring(text_of("html", lines.read(path)))
@@ -407,3 +415,84 @@ def test_excerpts_of_payloads_are_shown_only_where_the_report_has_them(tmp_path)
 def test_words_of_a_verdict_follow_from_the_exit_code(tmp_path):
     for code, word in facts.WORDS.items():
         assert facts.word(lines.read(saved.write(tmp_path / "r.jsonl", end={"exit": code}))) == word
+
+
+def _places(value, path=()):
+    """Yield every place in a JSON value, places of list items once."""
+    yield path
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _places(each, (*path, name))
+    elif isinstance(value, list) and value:
+        yield from _places(value[0], (*path, 0))
+
+
+def _put(value, path, new):
+    if not path:
+        return new
+    copy = list(value) if isinstance(value, list) else dict(value)
+    copy[path[0]] = _put(copy[path[0]], path[1:], new)
+    return copy
+
+
+ODD = (None, True, 5, -1.5, "", "x", [], [[]], {}, {"a": None}, [{"a": [None]}])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+def test_what_is_read_can_be_shown_whatever_stands_anywhere(tmp_path, part):
+    """A report with anything odd in any place is refused in one sentence, or every format shows it."""
+    path = tmp_path / "r.jsonl"
+    saved.write(
+        path, run={"known_failures": [ENTRY], "faults": ["kill"], "merged": [{}]}, extra=[TRIAL]
+    )
+    rows = [json.loads(each) for each in path.read_text("utf-8").splitlines()]
+    chosen = {}
+    for number, row in enumerate(rows):
+        for place in _places(row):
+            chosen.setdefault((row["kind"], row.get("outcome") == "fail", place), number)
+    shown = 0
+    for index, ((_, _, place), number) in enumerate(chosen.items()):
+        if index % 4 != part or not place:
+            continue
+        for odd in ODD:
+            changed = [*rows]
+            changed[number] = _put(rows[number], place, odd)
+            text = b"".join(json.dumps(each).encode() + b"\n" for each in changed[:-1])
+            if isinstance(changed[-1], dict):
+                changed[-1] = {**changed[-1], "digest": hashlib.sha256(text).hexdigest()}
+            text += json.dumps(changed[-1]).encode() + b"\n"
+            with contextlib.suppress(lines.CorruptReport):
+                report = lines.parse(text, "odd")
+                every_rendering(report)
+                difference.compare(safe.report(report), safe.report(report))
+                shown += 1
+    assert shown > 50
+
+
+def test_what_struck_is_in_the_page(tmp_path):
+    whole = lines.read(saved.write(tmp_path / "r.jsonl", extra=[TRIAL]))
+    page = html.fromstring(text_of("html", whole))
+    rows = [
+        [cell.text_content().strip() for cell in each.xpath("./*")]
+        for each in page.xpath("//section[@id='faults']//tbody/tr")
+    ]
+    assert rows == [["kill", "SIGKILL", "3", "17", "\u2013", "yes"], ["lost", "12 (1)"]]
+
+
+def test_measurements_are_drawn_by_what_is_named_for_them(tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        plots.DRAWN,
+        "weather",
+        lambda rows: [(f"Sky {rows[0]['is']}", "<svg><title>sky</title></svg>")],
+    )
+    whole = lines.read(
+        saved.write(tmp_path / "r.jsonl", extra=[{"kind": "weather", "is": "<fair>"}])
+    )
+    page = html.fromstring(text_of("html", whole))
+    (figure,) = page.xpath("//section[@id='plots']//figure")
+    assert figure.xpath(".//*[local-name()='svg']")
+    assert figure.xpath("string(figcaption)") == "Sky <fair>"
+    assert not html.fromstring(
+        text_of("html", lines.read(saved.write(tmp_path / "p.jsonl")))
+    ).xpath("//section[@id='plots']")

@@ -11,7 +11,7 @@ import shutil
 import pytest
 import saved
 
-from ampy_conformance.report import formats, lines, matrix
+from ampy_conformance.report import formats, grid, lines
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no group `browser`: pip install")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no group `browser`")
@@ -68,8 +68,8 @@ def visit(browser, tmp_path):
         report = lines.read(saved.write(tmp_path / "report.jsonl", cases))
         if page == "matrix":
             path = tmp_path / "matrix.html"
-            whole = matrix.build([("one", None, report), ("two", None, report)])
-            path.write_text(matrix.to_html(whole), "utf-8")
+            whole = grid.build([("one", None, report), ("two", None, report)])
+            path.write_text(grid.to_html(whole), "utf-8")
         else:
             path.write_bytes(formats.load("html").render(report))
         opened.append(Visit(browser, path, **options))

@@ -66,6 +66,7 @@ def test_show_verifies_and_prints_the_summary(tmp_path):
         (lambda _: b"\xff\xfe\x00", "is not JSON"),
         (lambda _: b"[" * 100_000, "is not JSON"),
         (lambda _: b"<html>", "is not JSON"),
+        (lambda raw: raw.replace(b'"seconds": 12.5', b'"seconds": NaN'), "is not JSON"),
     ],
 )
 def test_what_is_no_whole_report_is_refused_in_one_sentence(tmp_path, spoil, says):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ampy_conformance.cli import _schema
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -32,4 +34,5 @@ class Verbs(click.Group):
             return None
         command = importlib.import_module(f"{self._package}.{cmd_name}").command
         assert isinstance(command, click.Command)
-        return command
+        words = f"{self._package}.{cmd_name}".removeprefix("ampy_conformance.cli.").split(".")
+        return _schema.offer(command, words)

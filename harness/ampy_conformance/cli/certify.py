@@ -105,6 +105,14 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
     "--junit", "junit_path", type=click.Path(path_type=Path), help="Write JUnit XML here."
 )
 @click.option(
+    "--render",
+    "renderings",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Write the report in another form here, by the name's end: .html, .md, .xml (JUnit), .csv, "
+    ".badge.json (repeatable).",
+)
+@click.option(
     "--json",
     "as_json",
     is_flag=True,
@@ -131,6 +139,7 @@ def command(
     payload_excerpts: bool,
     no_history: bool,
     junit_path: Path | None,
+    renderings: tuple[Path, ...],
     as_json: bool,
     verbose: bool,
 ) -> int:
@@ -138,7 +147,10 @@ def command(
 
     DRIVER is a name (nats, kafka, mem), exec:COMMAND, py:package.module:Class or tcp:HOST:PORT.
     """
-    for path in (report, history, junit_path):
+    wanted = {path: formats.of_file(path) for path in renderings}
+    if junit_path is not None:
+        wanted[junit_path] = formats.load("junit")
+    for path in (report, history, *wanted):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"the folder of {path} does not exist; create it first")
     if history is not None and no_history:
@@ -177,8 +189,8 @@ def command(
         finally:
             _process.end(process)
         whole = _read(target, log)
-    if junit_path is not None:
-        junit_path.write_bytes(formats.load("junit").render(whole))
+    for path, form in wanted.items():
+        path.write_bytes(form.render(whole))
     if whole.end["exit"] == UsageError.exit_code:
         raise UsageError(whole.end["trouble"])
     if as_json:

@@ -136,6 +136,7 @@ def run_again(report: Report) -> str:
         words += ["--faults", each]
     if run.get("time_scale", 1) != 1:
         words += ["--time-scale", str(run["time_scale"])]
+    words += ["--strict"] if run.get("strict") else []
     return shlex.join(words)
 
 

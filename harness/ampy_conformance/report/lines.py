@@ -121,7 +121,7 @@ def parse(raw: bytes, name: str) -> Report:
 
 def _row(line: bytes, name: str, number: int) -> Line:
     try:
-        row = json.loads(line)
+        row = json.loads(line, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise CorruptReport(f"{name}: line {number} is not JSON; run the suite again") from error
     if not isinstance(row, dict) or not isinstance(row.get("kind"), str):
@@ -129,12 +129,18 @@ def _row(line: bytes, name: str, number: int) -> Line:
     return row
 
 
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
 @cache
 def _schemas() -> dict[str, jsonschema_rs.Validator]:
     """Return what `schemas/report.json` demands of each kind of line."""
     schema = json.loads((room("schemas") / "report.json").read_text("utf-8"))
     return {
-        kind: jsonschema_rs.validator_for({"$ref": f"#/$defs/{kind}", "$defs": schema["$defs"]})
+        kind: jsonschema_rs.validator_for(
+            {"$ref": f"#/$defs/{kind}", "$defs": schema["$defs"]}, validate_formats=True
+        )
         for kind in (each["$ref"].rpartition("/")[2] for each in schema["oneOf"])
     }
 
@@ -145,7 +151,7 @@ def _check(row: Line, name: str, number: int) -> None:
         return
     for error in validator.iter_errors(row):
         where = ".".join(str(each) for each in error.instance_path) or "the line"
-        said = safe.text(error.message)[:200]
+        said = " ".join(safe.text(error.message).split())[:200]
         raise CorruptReport(f"{name}: line {number} is no {row['kind']} line: {where}: {said}")
 
 
@@ -162,6 +168,10 @@ def _agrees(report: Report, rows: Sequence[Line], name: str) -> None:
     for case in report.cases:
         if case.get("shared") not in (None, *report.shared):
             raise CorruptReport(f"{name}: the case {safe.text(case['id'])!r} lacks its shared line")
+        if case["outcome"] == "fail" and case["blames"] not in case["clauses"]:
+            raise CorruptReport(
+                f"{name}: the case {safe.text(case['id'])!r} fails and does not say which clause is broken"
+            )
         named = {*case["clauses"], *([case["blames"]] if case["blames"] else [])}
         if missing := named - set(report.clauses):
             raise CorruptReport(

@@ -7,7 +7,6 @@ are about; texts are made fit to be shown here (`report.safe`).
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -21,46 +20,42 @@ if TYPE_CHECKING:
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
-# How this project grades, in SARIF's words.
-LEVELS = {
-    "fail": "error",
-    "breaking": "error",
-    "warn": "warning",
-    "additive": "note",
-    "info": "note",
-}
-LINE = re.compile(r"^(?P<file>.+):(?P<line>[1-9]\d*)$")
+# How findings are graded, in SARIF's words.
+LEVELS = {"fail": "error", "warn": "warning", "info": "note"}
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a finding is about: a clause, or a rule of the contract gate; `help` says what to do."""
+    """What a finding is judged by: an id and its sentence; `help` says what to do about it."""
 
     id: str
-    text: str
+    says: str
     help: str = ""
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Result:
-    """One finding: of which rule, how grave (`LEVELS`, or SARIF's own word), and where.
+    """One finding: `level` is error, warning, note or none.
 
-    `where` is a file, `file:line`, or the name of something that is no file (a stream, standard
-    input): then `is_file` is False. `part` is the place within, such as a header's name.
+    `file` is a path with slashes, `line` counts from 1; what is no file (a stream, standard input)
+    is named in `stream` instead. `part` is the place within, such as a header. `key` tells findings
+    of one rule in one place apart, so that the same finding of two runs is known for the same.
     """
 
     rule: str
-    grade: str
+    level: str
     message: str
-    where: str
-    part: str = ""
-    is_file: bool = True
+    file: str
+    line: int = 1
+    key: str = ""
     properties: Mapping[str, Any] = field(default_factory=dict)
+    part: str = ""
+    stream: str = ""
 
 
 def log(rules: Iterable[Rule], results: Iterable[Result], **properties: Any) -> dict[str, Any]:
-    """Return a SARIF log of one run; only rules that a result names are in it, each once.
+    """Return the SARIF log of one run; only rules that a result names are in it, each once.
 
     A result whose rule is not among `rules` stands all the same, under its bare id.
     """
@@ -83,14 +78,8 @@ def log(rules: Iterable[Rule], results: Iterable[Result], **properties: Any) -> 
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def file_of(where: str) -> str:
-    """Return the file of a place such as `captures/a.jsonl:17`."""
-    found = LINE.match(where)
-    return found["file"] if found else where
-
-
 def _rule(rule: Rule) -> dict[str, Any]:
-    text = " ".join(safe.text(rule.text).split())
+    text = " ".join(safe.text(rule.says).split())
     shown: dict[str, Any] = {
         "id": rule.id,
         "shortDescription": {"text": text},
@@ -101,42 +90,32 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _result(result: Result, index: int) -> dict[str, Any]:
-    message = safe.text(result.message)
+    marks = (result.rule, result.stream or result.file, result.key or result.part)
+    text = "\0".join(marks).encode("utf-8", "backslashreplace")
     shown: dict[str, Any] = {
         "ruleId": result.rule,
         "ruleIndex": index,
-        "level": LEVELS.get(result.grade, result.grade),
-        "message": {"text": message},
+        "level": result.level,
+        "message": {"text": safe.text(result.message)},
         "locations": [_location(result)],
-        # The same finding in another run has the same print, wherever its line has gone.
-        "partialFingerprints": {
-            "finding/v1": hashlib.sha256(
-                "\0".join((result.rule, _place(result)[0], result.part, message)).encode(
-                    "utf-8", "backslashreplace"
-                )
-            ).hexdigest()
-        },
+        "partialFingerprints": {"ampyConform/v1": hashlib.sha256(text).hexdigest()[:32]},
     }
     properties = safe.clean(dict(result.properties))
     return shown | ({"properties": properties} if properties else {})
 
 
-def _place(result: Result) -> tuple[str, int | None]:
-    found = LINE.match(result.where) if result.is_file else None
-    return (found["file"], int(found["line"])) if found else (result.where, None)
-
-
 def _location(result: Result) -> dict[str, Any]:
-    name, line = _place(result)
     part = [{"name": safe.text(result.part), "kind": "member"}] if result.part else []
-    if not result.is_file:
-        whole = {"fullyQualifiedName": safe.text(name), "kind": "resource"}
+    if result.stream:
+        whole = {"fullyQualifiedName": safe.text(result.stream), "kind": "resource"}
         return {"logicalLocations": [whole, *part]}
-    path = quote(name.replace("\\", "/").removeprefix("./"), errors="backslashreplace")
-    uri = f"file://{path}" if path.startswith("/") else path
-    # A file that is one record is named as a whole: by its first line, as code scanning wants.
-    region = {"startLine": line or 1}
+    path = safe.redact(result.file).replace("\\", "/").removeprefix("./")
+    uri = quote(path, errors="backslashreplace")
     location: dict[str, Any] = {
-        "physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}
+        "physicalLocation": {
+            "artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri},
+            # A file that is one record is named by its first line, as code scanning wants.
+            "region": {"startLine": max(result.line, 1)},
+        }
     }
     return location | ({"logicalLocations": part} if part else {})

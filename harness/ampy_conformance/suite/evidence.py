@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from ampy_conformance.suite.wire import WireSide
 
 EVENTS = 80
-RECORDS = 40
+RECORDS = 30
+# What several cases share is kept once, and any of its records may be the one that a case is about.
+SHARED = 100
 FAULTS = 20
 # Bytes of a payload, and characters of a header, that a report shows at most.
 EXCERPT = 32
@@ -44,10 +46,10 @@ class Evidence:
         return found
 
 
-def of_lab(lab: WireSide) -> Evidence:
+def of_lab(lab: WireSide, *, shared: bool = False) -> Evidence:
     """Return the last events of a lab, and the last records that passed by its observer."""
     events = tuple(each.row() for each in lab.history)[-EVENTS:]
-    return Evidence(events, records=records(lab))
+    return Evidence(events, records=records(lab, limit=SHARED if shared else RECORDS))
 
 
 def around(
@@ -68,14 +70,16 @@ def around(
     return Evidence(tuple(events), (focus,), records(lab, ids))
 
 
-def records(lab: WireSide, ids: Collection[str] | None = None) -> tuple[dict[str, Any], ...]:
+def records(
+    lab: WireSide, ids: Collection[str] | None = None, limit: int = RECORDS
+) -> tuple[dict[str, Any], ...]:
     """Return what was seen on the wire last, of the records with these ids where they are given."""
     seen: list[WireRecord] = []
     with contextlib.suppress(BrokerError):  # no verdict hangs on it
         seen = lab.tapped()
     mine = [each for each in seen if ids is None or each.header("message_id") in ids]
     excerpts = lab.session.options.excerpts
-    return tuple(_row(each, excerpts=excerpts) for each in mine[-RECORDS:])
+    return tuple(_row(each, excerpts=excerpts) for each in mine[-limit:])
 
 
 def _row(record: WireRecord, *, excerpts: bool) -> dict[str, Any]:
@@ -87,6 +91,8 @@ def _row(record: WireRecord, *, excerpts: bool) -> dict[str, Any]:
         "size": len(record.payload),
         "sha256": hashlib.sha256(record.payload).hexdigest(),
     }
+    if record.key is not None:
+        row["key"] = _short(record.key.decode("utf-8", "backslashreplace"))
     return row | ({"excerpt": record.payload[:EXCERPT].hex()} if excerpts else {})
 
 

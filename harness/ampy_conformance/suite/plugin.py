@@ -371,7 +371,7 @@ class Run:
     def _end_shared(self) -> None:
         for name, each in self.shared.items():
             if not each.closed:
-                self.shown[name] = evidence.of_lab(each)
+                self.shown[name] = evidence.of_lab(each, shared=True)
             each.close()
 
     @pytest.fixture(scope="session")
@@ -422,7 +422,7 @@ class Run:
             return mine, None
         if name not in self.told:
             lab = self.shared[name]
-            shown = self.shown[name] if lab.closed else evidence.of_lab(lab)
+            shown = self.shown[name] if lab.closed else evidence.of_lab(lab, shared=True)
             self.told.add(name)
             self._write("shared", name=name, **shown.fields())
         return Evidence(), name

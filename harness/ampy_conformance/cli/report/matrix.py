@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from ampy_conformance.cli.report import _common
-from ampy_conformance.report import matrix
+from ampy_conformance.report import grid
 
-RENDERED = {".html": matrix.to_html, ".md": matrix.to_markdown}
+RENDERED = {".html": grid.to_html, ".md": grid.to_markdown}
 
 
 @click.command(
@@ -32,7 +32,7 @@ def command(reports: tuple[Path, ...], out: Path | None) -> int:
     suffix = ".html" if out is not None and out.suffix == ".html" else ".md"
     folder = None if out is None else out.parent
     rows = [(each.stem, _page(each, folder), _common.read(each)) for each in reports]
-    _common.write(RENDERED[suffix](matrix.build(rows)).encode(), out)
+    _common.write(RENDERED[suffix](grid.build(rows)).encode(), out)
     return 0
 
 

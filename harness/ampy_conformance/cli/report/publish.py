@@ -8,7 +8,7 @@ import click
 
 from ampy_conformance._errors import UsageError
 from ampy_conformance.cli.report import _common
-from ampy_conformance.report import formats, lines, matrix
+from ampy_conformance.report import formats, grid, lines
 
 PAGES = ("html", "badge")
 
@@ -32,11 +32,11 @@ def command(folder: Path, check: bool) -> int:
     for path, report in reports.items():
         for form in map(formats.load, PAGES):
             wanted[folder / f"{path.stem}{form.suffix}"] = form.render(report)
-    whole = matrix.build(
+    whole = grid.build(
         [(path.stem, f"{path.stem}.html", report) for path, report in reports.items()]
     )
-    wanted[folder / "matrix.html"] = matrix.to_html(whole).encode()
-    wanted[folder / "matrix.md"] = matrix.to_markdown(whole).encode()
+    wanted[folder / "matrix.html"] = grid.to_html(whole).encode()
+    wanted[folder / "matrix.md"] = grid.to_markdown(whole).encode()
     if check:
         stale = [each for each, text in wanted.items() if _content(each) != text]
         for each in stale:

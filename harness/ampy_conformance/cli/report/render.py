@@ -64,8 +64,6 @@ def _formats(wanted: str | None, out: Path | None) -> list[formats.Format]:
     """Return the formats that were asked for; by the name of the output where none was named."""
     if wanted:
         return [formats.load(each.strip()) for each in wanted.split(",")]
-    known = [formats.load(each) for each in formats.names()]
-    found = [each for each in known if out is not None and out.name.endswith(each.suffix)]
-    if not found:
+    if out is None or str(out) == "-":
         raise UsageError(f"say which --format: {', '.join(formats.names())}")
-    return found
+    return [formats.of_file(out)]

@@ -16,6 +16,7 @@ from ampy_conformance.report import safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ampy_conformance.report.lines import Report
 
@@ -46,3 +47,13 @@ def load(name: str) -> Format:
         raise UsageError(f"there is no format {name!r}; there are {', '.join(names())}")
     module = importlib.import_module(f"{__name__}.{name}")
     return Format(name, module.WHAT, module.SUFFIX, module.render)
+
+
+def of_file(path: Path) -> Format:
+    """Return the rendering that a file's name asks for; raises `UsageError` where it asks for none."""
+    known = [load(each) for each in names()]
+    found = [each for each in known if path.name.endswith(each.suffix)]
+    if not found:
+        suffixes = ", ".join(f"{each.suffix} ({each.name})" for each in known)
+        raise UsageError(f"{path.name} does not tell a format by its end; there are {suffixes}")
+    return max(found, key=lambda each: len(each.suffix))
