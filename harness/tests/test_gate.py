@@ -18,6 +18,7 @@ from ampy_conformance import contract as contracts
 from ampy_conformance._errors import ConformError, UsageError
 from ampy_conformance._layout import PACKAGE, room
 from ampy_conformance.cli import cli
+from ampy_conformance.contract import references
 from ampy_conformance.contract.registry import SpecError
 from ampy_conformance.gate import (
     changes,
@@ -216,7 +217,8 @@ def test_prepared_changes(change, spec, monkeypatch):
     assert set(change["clauses"]) <= set(first["clauses"])
     assert bool(first["shown_by"]) is change["shown"]
     assert data["contradictions"] == []
-    assert data["touched"]["tests"] or not change["clauses"]
+    judged = references.judges(room("conformance"), SPEC).keys() & set(first["clauses"])
+    assert bool(data["touched"]["tests"]) is bool(judged)
 
 
 def test_the_documentation_shows_the_prepared_changes():
@@ -292,7 +294,7 @@ def test_a_payload_that_is_read_in_another_way_is_seen_on_records(spec):
     assert data["verdict"] == "undeclared"  # no version of the contract makes it legal
     assert "TOP-21" in data["says"]
     shown = [one for each in data["changes"] for one in each["shown_by"]]
-    assert {each["audience"] for each in shown} == {"producers"} or shown
+    assert {each["audience"] for each in shown} >= {"producers"}
     assert any("volume" in each["message"] for each in shown)
 
 

@@ -12,6 +12,7 @@ import datetime as dt
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from ampy_conformance._errors import UsageError
@@ -44,8 +45,8 @@ class Check:
     """One thing that was looked at: `holds` is None where it could not be."""
 
     what: str
-    holds: bool | None
     says: str
+    holds: bool | None
 
 
 # -- sign -------------------------------------------------------------------------------------
@@ -205,10 +206,11 @@ def read(path: Path) -> Certificate:
         signatures = tuple(
             (str(each.get("keyid") or ""), _base64(each["sig"])) for each in data["signatures"]
         )
-        if not isinstance(kind, str):
-            raise TypeError
+        kind.encode()  # it is text
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise CorruptCertificate(f"{path} is no whole DSSE envelope: sign the report again") from None
+        raise CorruptCertificate(
+            f"{path} is no whole DSSE envelope: sign the report again"
+        ) from None
     return Certificate(body, kind, signatures)
 
 
@@ -238,10 +240,12 @@ def verify(
     report: Path | None = None,
     history: Path | None = None,
     driver: Path | None = None,
+    beside: Path | None = None,
 ) -> list[Check]:
     """Return what was looked at, in this order; nothing behind a signature that does not hold.
 
-    Everything is done here: no network, no clock but `now`. Files that are None are not checked.
+    Everything is done here: no network, no clock but `now`. A report and a history that are None
+    are looked for in the folder `beside`, by the names in the statement.
     """
     signature = _signature(certificate, keys)
     if not signature.holds:
@@ -252,42 +256,64 @@ def verify(
     if contract is not None:
         checks.append(_contract(predicate, contract))
     subjects = _subjects(content)
-    checks += _report(content, subjects, report)
+    names = [_beside(beside, each) for each in subjects]
+    checks += _report(content, subjects, report or next(iter(names), None))
+    # Of further files only a history is likely to lie there; a driver is looked at when named.
+    history = history or next((each for each in names[1:] if each and _is_history(each)), None)
     for what, path in (("history", history), ("driver", driver)):
         if path is not None:
             checks.append(_bound(what, path, subjects))
     return checks
 
 
+def _beside(folder: Path | None, subject: Mapping[str, Any]) -> Path | None:
+    """Return the file of a subject in a folder; a name from a certificate leads nowhere else."""
+    name = PurePath(str(subject.get("name", ""))).name
+    path = folder / name if folder is not None and name else None
+    return path if path is not None and path.is_file() else None
+
+
+def _is_history(path: Path) -> bool:
+    return path.suffix in (".jsonl", ".parquet")
+
+
 def _signature(certificate: Certificate, keys: Sequence[Public]) -> Check:
     if certificate.kind != PAYLOAD_TYPE:
-        return Check("signature", False, "what is signed is no in-toto statement")
+        return Check("signature", "what is signed is no in-toto statement", holds=False)
     signed = pae(certificate.kind, certificate.body)
     # The key's id in the envelope is a hint that nobody signed: every key is tried.
     for _, signature in certificate.signatures:
         for key in keys:
             if key.verifies(signature, signed):
-                return Check("signature", True, f"signed by the key {key.id[:16]}")
+                return Check("signature", f"signed by the key {key.id[:16]}", holds=True)
     ids = {each.id for each in keys}
     hints = [hint for hint, _ in certificate.signatures if hint]
     if not certificate.signatures:
-        return Check("signature", False, "the certificate is not signed")
+        return Check("signature", "the certificate is not signed", holds=False)
     if any(hint in ids for hint in hints):
-        return Check("signature", False, "the statement was changed after it was signed")
+        return Check("signature", "the statement was changed after it was signed", holds=False)
     named = f" ({hints[0][:16]}, as it says)" if hints and hints[0].isalnum() else ""
-    return Check("signature", False, f"signed by another key{named}, or changed afterwards")
+    return Check("signature", f"signed by another key{named}, or changed afterwards", holds=False)
 
 
 def _time(predicate: Mapping[str, Any], now: dt.datetime) -> Check:
     try:
         issued, expires = (_moment(predicate[each]) for each in ("issued", "expires"))
     except (KeyError, TypeError, ValueError):
-        return Check("dates", False, "the certificate does not say when it was issued and expires")
+        return Check(
+            "dates", "the certificate does not say when it was issued and expires", holds=False
+        )
     if now < issued:
-        return Check("dates", False, f"issued in the future, {predicate['issued']}: is the clock right?")
+        return Check(
+            "dates",
+            f"issued in the future, {predicate['issued']}: is the clock right?",
+            holds=False,
+        )
     if now >= expires:
-        return Check("dates", False, f"expired {predicate['expires']}: certify again")
-    return Check("dates", True, f"issued {predicate['issued']}, expires {predicate['expires']}")
+        return Check("dates", f"expired {predicate['expires']}: certify again", holds=False)
+    return Check(
+        "dates", f"issued {predicate['issued']}, expires {predicate['expires']}", holds=True
+    )
 
 
 def _moment(text: str) -> dt.datetime:
@@ -298,12 +324,12 @@ def _contract(predicate: Mapping[str, Any], contract: Contract) -> Check:
     named, digest = _configured(predicate, "contract ")
     own = _hex(contract.digest)
     if digest == own:
-        return Check("contract", True, f"{named}, the one here")
+        return Check("contract", f"{named}, the one here", holds=True)
     return Check(
         "contract",
-        False,
         f"certified against another contract: {named} ({digest[:12]}), here is "
         f"{contract.name} {contract.version} ({own[:12]})",
+        holds=False,
     )
 
 
@@ -311,7 +337,9 @@ def _configured(predicate: Mapping[str, Any], prefix: str) -> tuple[str, str]:
     for each in predicate.get("configuration") or ():
         name = str(each.get("name", ""))
         if name.startswith(prefix):
-            return name.removeprefix(prefix), str(next(iter((each.get("digest") or {}).values()), ""))
+            return name.removeprefix(prefix), str(
+                next(iter((each.get("digest") or {}).values()), "")
+            )
     return "none", ""
 
 
@@ -323,25 +351,29 @@ def _report(
     content: Mapping[str, Any], subjects: Sequence[Mapping[str, Any]], path: Path | None
 ) -> Iterator[Check]:
     if path is None:
-        yield Check("report", None, "not at hand: name it with --report")
+        yield Check("report", "not at hand: name it with --report", holds=None)
         return
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read the report {path}: {error.strerror}") from error
     if not subjects or subjects[0]["digest"].get("sha256") != hashlib.sha256(raw).hexdigest():
-        yield Check("report", False, f"{path.name} is not the report that was signed, or was edited")
+        yield Check(
+            "report", f"{path.name} is not the report that was signed, or was edited", holds=False
+        )
         return
-    yield Check("report", True, f"{path.name} is the one that was signed")
+    yield Check("report", f"{path.name} is the one that was signed", holds=True)
     told = said(lines.read(path))
     other = [name for name in told if told[name] != content["predicate"].get(name)]
     if other:
         says = f"the certificate says something else than its report ({', '.join(other)})"
-        yield Check("content", False, says)
+        yield Check("content", says, holds=False)
 
 
 def _bound(what: str, path: Path, subjects: Sequence[Mapping[str, Any]]) -> Check:
     digest = artifact(path)
     if any(each["digest"] == digest for each in subjects[1:]):
-        return Check(what, True, f"{path.name} is the one that was signed")
-    return Check(what, False, f"{path.name} is none of the files that were signed, or was edited")
+        return Check(what, f"{path.name} is the one that was signed", holds=True)
+    return Check(
+        what, f"{path.name} is none of the files that were signed, or was edited", holds=False
+    )

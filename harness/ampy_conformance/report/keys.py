@@ -79,7 +79,9 @@ def public(path: Path) -> Public:
     pem, name = _pem(path)
     serialization, ed25519 = _library()
     if b"PRIVATE KEY" in pem:
-        raise UsageError(f"{name} is a private key: verifying needs the public one, keep this one secret")
+        raise UsageError(
+            f"{name} is a private key: verifying needs the public one, keep this one secret"
+        )
     try:
         key = serialization.load_pem_public_key(pem)
     except Exception:  # noqa: BLE001 (as above)
@@ -115,7 +117,9 @@ def _write(path: Path, data: bytes, mode: int) -> None:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
             stream.write(data)
     except FileExistsError:
-        raise UsageError(f"{path} exists, and a key is never overwritten; choose another name") from None
+        raise UsageError(
+            f"{path} exists, and a key is never overwritten; choose another name"
+        ) from None
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
@@ -124,7 +128,9 @@ def _pem(path: Path | None) -> tuple[bytes, str]:
     if path is None:
         text = os.environ.get(KEY)
         if not text:
-            raise UsageError(f"a key is needed: --key FILE, or its PEM text in {KEY}; make one: {MAKE}")
+            raise UsageError(
+                f"a key is needed: --key FILE, or its PEM text in {KEY}; make one: {MAKE}"
+            )
         return text.encode(), KEY
     try:
         if not path.is_file():
