@@ -33,7 +33,7 @@ Examples:
 \b
 OLD and NEW are folders, wheels, git revisions, or versions of this package or of ampy-proto
 (fetched with pip; nothing of them is run). NEW is the contract of this installation unless given.
-Payload schemas are judged by buf (npm install -g @bufbuild/buf). The rules: docs/contract-gate.md.
+Payload schemas are judged by buf (pip install 'ampy-bus-conformance[gate]'). The rules: docs/contract-gate.md.
 \b
 Exit codes: 0 nothing changed, or the new version declares it; 1 it demands more than is declared;
 2 usage, or a side does not parse; 3 records contradict a rule, or git, pip or buf failed;

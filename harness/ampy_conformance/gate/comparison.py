@@ -185,7 +185,7 @@ def compare(
         evidence=tried,
         contradictions=tuple(contradictions),
         tests=tuple(touched.tests(ids, judges)),
-        envelopes=touched.envelopes(tried.made) if tried else {},
+        envelopes=touched.envelopes(tried.made) if tried and all(tried.made.values()) else {},
         reports=touched.reports(ids, past),
         payloads_alone=payloads_alone,
         strict=strict,
@@ -278,6 +278,7 @@ def data(result: Result) -> dict[str, Any]:
             "records": tried.records,
             "accepted": tried.accepted,
             "self_refused": tried.self_refused,
+            "unmade": tried.unmade,
         },
         "contradictions": [
             {"rules": list(each.rules), **_refusal(each.refusal)} for each in result.contradictions

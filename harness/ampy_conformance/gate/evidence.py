@@ -55,19 +55,27 @@ class Evidence:
     refusals: tuple[Refusal, ...]
     made: dict[str, dict[str, Golden]]  # the golden envelopes of each side by name
     self_refused: dict[str, list[str]]  # those said to be valid that their own side refuses
+    unmade: dict[str, str | None]  # why a side makes no golden envelopes
 
 
 def gather(old: Contract, new: Contract, changes: Sequence[Change]) -> Evidence:
     """Judge the records of both contracts under both.
 
-    Raises `SpecError` where a contract does not make its own golden envelopes.
+    A contract whose samples lag so far behind that no golden envelope can be made is tried with
+    those of the other alone.
     """
-    made = {"old": _made(old), "new": _made(new)}
+    trouble = {"old": _made(old)[1], "new": _made(new)[1]}
+    made = {"old": _made(old)[0], "new": _made(new)[0]}
     linters = {"old": Linter(old), "new": Linter(new)}
     corpus: list[tuple[str, str, Envelope]] = []
     for side, own in made.items():
-        corpus += [(side, f"{side}:{each.name}", each.envelope) for each in own.values()]
+        corpus += [
+            (side, f"{side}:{each.name}", each.envelope)
+            for each in own.values()
+            if side == "old" or not _same(each, made["old"].get(each.name))
+        ]
     corpus += [*_witnesses(old, new, changes, made)]
+    schemas_differ = _schema(old) != _schema(new)
     refusals: list[Refusal] = []
     accepted = {"old": 0, "new": 0}
     for side, name, envelope in corpus:
@@ -79,10 +87,19 @@ def gather(old: Contract, new: Contract, changes: Sequence[Change]) -> Evidence:
             refusals += _refusals("producers", name, domain, found["new"])
         if not found["new"] and _within_reach(old, envelope):
             refusals += _refusals("consumers", name, domain, found["old"])
-        if not found["old"] and not found["new"]:
+        if schemas_differ and not found["old"] and not found["new"]:
             refusals += _misread(side, name, domain, envelope, old, new)
     refused = {side: _self_refused(own, linters[side]) for side, own in made.items()}
-    return Evidence(len(corpus), accepted, tuple(refusals), made, refused)
+    return Evidence(len(corpus), accepted, tuple(refusals), made, refused, trouble)
+
+
+def _schema(contract: Contract) -> bytes:
+    return (contract.root / payloads.DESCRIPTORS).read_bytes()
+
+
+def _same(each: Golden, other: Golden | None) -> bool:
+    """Tell whether two golden envelopes are the same record, so that one of them is enough."""
+    return other is not None and each.envelope == other.envelope
 
 
 def _self_refused(own: dict[str, Golden], linter: Linter) -> list[str]:
@@ -92,14 +109,14 @@ def _self_refused(own: dict[str, Golden], linter: Linter) -> list[str]:
 
 
 @functools.cache
-def _made(contract: Contract) -> dict[str, Golden]:
+def _made(contract: Contract) -> tuple[dict[str, Golden], str | None]:
+    """Return the golden envelopes by name, or why there are none."""
     try:
-        return {each.name: each for each in golden.build(contract)}
-    except (SpecError, SampleError, KeyError, TypeError, ValueError) as error:
-        says = str(error) if isinstance(error, SpecError | SampleError) else repr(error)[:200]
-        raise SpecError(
-            f"{contract.root.name} of version {contract.version} does not make its own golden envelopes: {says}"
-        ) from error
+        return {each.name: each for each in golden.build(contract)}, None
+    except (SpecError, SampleError, payloads.BuildError) as error:
+        return {}, str(error)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return {}, f"{type(error).__name__} in the samples"
 
 
 def _fails(linter: Linter, envelope: Envelope) -> list[tuple[str, str, str]]:
@@ -158,7 +175,7 @@ def _witness(
     contract: Contract, change: Change, value: str | None, own: dict[str, Golden]
 ) -> Iterator[Envelope]:
     """Yield a valid envelope with a value that only this side's pattern takes, if there is one."""
-    if value is None:
+    if value is None or not own:
         return
     if change.place[0] == "grammar" and change.place[1] == "TOKEN":
         envelope = own["golden/signals/typical"].envelope

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from ampy_conformance.contract.model import Contract, Domain
 
 FILE = "descriptors.binpb"
-REMEDY = "npm install -g @bufbuild/buf, or name the program with --buf or AMPY_CONFORM_BUF"
+REMEDY = (
+    "pip install 'ampy-bus-conformance[gate]', or npm install -g @bufbuild/buf, or name the program "
+    "with --buf or AMPY_CONFORM_BUF"
+)
 FOUND = 100  # buf's exit code where it has something to say
 SECONDS = 60
 PACKAGE = re.compile(r"^(?P<family>.+)\.v(?P<major>\d+)$")
@@ -69,9 +73,10 @@ def program(given: Path | None) -> str | None:
     if name:
         found = shutil.which(name)
         if found is None:
-            raise UsageError(f"{name} is no program; buf comes with npm install -g @bufbuild/buf")
+            raise UsageError(f"{name} is no program; buf comes so: {REMEDY}")
         return found
-    return shutil.which("buf")
+    # Beside this Python first: an environment need not be activated.
+    return shutil.which("buf", path=str(Path(sys.executable).parent)) or shutil.which("buf")
 
 
 def compare(old: Files, new: Files, rules: Sequence[str], buf: str | None) -> list[Change]:

@@ -119,6 +119,10 @@ def _touched(result: Result, console: Console) -> None:
             f"{result.evidence.records} records: the old contract accepts "
             f"{result.evidence.accepted['old']}, the new one {result.evidence.accepted['new']}",
         )
+        for side, reason in result.evidence.unmade.items():
+            if reason:
+                says = f"the {side} contract makes no golden envelopes: {short(reason)}"
+                rows.add_row("samples", escape(says))
         for side, names in result.evidence.self_refused.items():
             if names:
                 says = f"{few(names)}: refused by the {side} contract itself; bring the samples up to date"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from ampy_conformance.contract.registry import SpecError, build, read_yaml
@@ -50,7 +51,7 @@ class Rule:
         """Tell whether this rule is about the change."""
         return (
             change.kind in self.change
-            and _at(self.at.split("/"), change.place)
+            and _places(self.at).fullmatch("\0".join(change.place)) is not None
             and all(_among(change.entity, name, values) for name, values in self.when.items())
             and (not self.before or change.before in self.before)
             and (not self.after or change.after in self.after)
@@ -107,12 +108,15 @@ def _check(rules: tuple[Rule, ...]) -> None:
         raise SpecError(f"{FILE}: the last rule has to speak of every change (at: '**')")
 
 
-def _at(pattern: list[str], place: tuple[str, ...]) -> bool:
-    if not pattern:
-        return not place
-    if pattern[0] == "**":
-        return True
-    return bool(place) and fnmatchcase(place[0], pattern[0]) and _at(pattern[1:], place[1:])
+@functools.cache
+def _places(pattern: str) -> re.Pattern[str]:
+    """Return what matches the places of a pattern, whose steps are joined by a NUL."""
+    steps = pattern.split("/")
+    known = {"*": "[^\0]*", "**": ".*"}
+    whole = "\0".join(known.get(each, re.escape(each)) for each in steps)
+    if steps[-1] == "**":  # the place itself, too
+        whole = whole.removesuffix("\0.*") + "(?:\0.*)?" if len(steps) > 1 else ".*"
+    return re.compile(whole, re.DOTALL)
 
 
 def _among(entity: Any, name: str, values: Any) -> bool:

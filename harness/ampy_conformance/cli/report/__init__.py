@@ -8,6 +8,6 @@ command = Verbs(
     name="report",
     package=__name__,
     path=__path__,
-    help="Read, render and compare certification reports.",
+    help="Read, render, compare and sign certification reports.",
     epilog="Start with:  ampy-conform certify nats --report nats.jsonl",
 )
