@@ -1,6 +1,6 @@
 """The canonical report: JSON Lines, written while the run goes on, and read back.
 
-The first line is of kind `run`, then one `case` a test, one `clause` for every clause of
+The first line is of kind `run`, then one `case` a test, one `load` for every load run, one `clause` for every clause of
 the contract, and last `end`, which carries the SHA-256 of all bytes before it. A file
 without that line, or whose digest differs, is corrupt and is never judged.
 """
@@ -59,6 +59,7 @@ class Report:
     clauses: dict[str, Line]
     end: Line
     trials: tuple[Line, ...] = ()
+    loads: tuple[Line, ...] = ()
 
 
 def read(path: Path) -> Report:
@@ -99,4 +100,5 @@ def read(path: Path) -> Report:
         clauses={row["id"]: row for row in rows if row["kind"] == "clause"},
         end=rows[-1],
         trials=tuple(row for row in rows if row["kind"] == "trial"),
+        loads=tuple(row for row in rows if row["kind"] == "load"),
     )

@@ -1,0 +1,214 @@
+"""Loads on the binding of a session: sides, runs, and the lines of the report about them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ampy_conformance import driver as drivers
+from ampy_conformance._errors import UsageError
+from ampy_conformance.broker import BrokerError
+from ampy_conformance.contract.samples import Samples
+from ampy_conformance.driver import DriverError, DriverRefused
+from ampy_conformance.load import run, schedule
+from ampy_conformance.load.run import Shape
+from ampy_conformance.load.schedule import DEFAULT_MIX, Offered
+from ampy_conformance.load.side import Access, ClockTrouble, Side
+from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ampy_conformance.broker import Lane
+    from ampy_conformance.driver import Driver
+    from ampy_conformance.load.run import Latency, Tell, Throughput
+    from ampy_conformance.suite.session import Session
+
+# The raw client of each broker.
+CONTROLS = {"nats": "raw-nats", "kafka": "raw-kafka", "memory": "raw-mem"}
+RATE = 1050.0
+# What the contract gives as its target, records a second (section 13).
+TARGET = 10_000
+BINDING, CONTROL = "binding", "control"
+# The memory broker is one Python process that moves base64: it is for development.
+MEMORY = Offered(200.0, ((300, 1.0),), ())
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What load is asked for; None: the method's own (docs/slo.md)."""
+
+    rate: float | None = None
+    mix: tuple[tuple[int, float], ...] | None = None
+    domains: tuple[str, ...] = ()
+    duration: float | None = None
+    quick: bool = False
+    in_flight: int = 512
+    glance: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """How long everything takes."""
+        return Shape.glance() if self.glance else Shape.of(self.duration, quick=self.quick)
+
+
+@dataclass
+class Loading:
+    """The load runs of a session; each is run once, however many cases look at it."""
+
+    session: Session
+    wish: Wish
+    tell: Tell
+    line: Callable[[dict[str, Any]], None] = lambda _: None
+    _done: dict[str, Any] = field(default_factory=dict)
+
+    def offered(self) -> Offered:
+        """Return the load that is offered; raises `UsageError` for what is no domain with a limit."""
+        known = schedule.limits(self.session.contract)
+        wish, memory = self.wish, self.session.hello.broker == "memory"
+        unknown = [each for each in wish.domains if each not in known]
+        if unknown:
+            raise UsageError(
+                f"--domains: {unknown[0]!r} has no limit of latency; those that have one are "
+                f"{', '.join(known)}"
+            )
+        rate = wish.rate or (MEMORY.rate if memory else RATE)
+        return Offered(rate, wish.mix or (MEMORY.mix if memory else DEFAULT_MIX), wish.domains or tuple(known))
+
+    def latency(self) -> Latency:
+        """Return the latency run; raises what prevented it."""
+        return self._once("latency", self._latency)  # type: ignore[no-any-return]
+
+    def throughput(self) -> Throughput:
+        """Return the throughput run; raises what prevented it."""
+        return self._once("throughput", self._throughput)  # type: ignore[no-any-return]
+
+    def _once(self, name: str, work: Callable[[], Any]) -> Any:
+        if name not in self._done:
+            try:
+                self._done[name] = work()
+            except Exception as error:  # noqa: BLE001 (every case that looks at the run ends in it)
+                self._done[name] = error
+        found = self._done[name]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _latency(self) -> Latency:
+        offered, shape, seed = self.offered(), self.wish.shape, self.session.options.seed
+        limits = run.limits_of(schedule.limits(self.session.contract), offered.domains, shape)
+        with self._environment(), self._sides(offered, "dev", "paper") as (binding, control):
+            found = run.latency(binding, control, limits, shape, str(seed), self.tell)
+            facts = run.latency_facts(found, BINDING, CONTROL, seed)
+            self.line({"what": "latency", **self._facts(offered, binding, control), **facts})
+        return found
+
+    def _throughput(self) -> Throughput:
+        shape, seed = self.wish.shape, self.session.options.seed
+        size = min(self.offered().mix)[0]
+        offered = Offered(RATE, ((size, 1.0),), ("bars",))
+        with self._environment(), self._sides(offered, "prod", "prod") as (binding, control):
+            found = run.throughput(
+                binding, control, shape, str(seed), self.tell, self.wish.in_flight
+            )
+            facts = found.facts(BINDING, CONTROL, TARGET, seed)
+            self.line({"what": "throughput", **self._facts(offered, binding, control), **facts})
+        return found
+
+    def _facts(self, offered: Offered, binding: Side, control: Side) -> dict[str, Any]:
+        return {
+            "offered": offered.facts(),
+            "quick": self.wish.quick or self.wish.glance,
+            "seed": self.session.options.seed,
+            "sides": {each.name: each.client for each in (binding, control)},
+        }
+
+    # -- sides ----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _environment(self) -> Iterator[None]:
+        """Say what a failure of the run means: nothing about the binding.
+
+        A broker that died is an error, stamps that cannot be are inconclusive.
+        """
+        broker = self.session.broker
+        assert broker is not None
+        try:
+            yield
+        except DriverRefused as refusal:
+            if refusal.op == "load_plan" and refusal.code == "unsupported":
+                raise NotClaimed("the driver has no load_plan: nothing can be measured") from refusal
+            raise
+        except ClockTrouble as trouble:
+            if not broker.alive:
+                raise BrokerError(self._died()) from trouble
+            raise Inconclusive(f"clock: {trouble}") from trouble
+        except DriverError as error:
+            if not broker.alive:
+                raise BrokerError(self._died()) from error
+            raise
+        if not broker.alive:
+            raise BrokerError(self._died())
+
+    def _died(self) -> str:
+        assert self.session.broker is not None
+        return f"the {self.session.broker.kind} broker ended during the load: run again"
+
+    @contextlib.contextmanager
+    def _sides(self, offered: Offered, env: str, other: str) -> Iterator[tuple[Side, Side]]:
+        """Open the binding in one env and the raw client in another, on a lane of their own."""
+        broker = self.session.broker
+        assert broker is not None
+        self.tell("connecting", 5.0)
+        lane = broker.lane()
+        beside = {"harness": os.getpid()} | ({"broker": broker.pid} if broker.pid else {})
+        url = lane.untap()
+        with contextlib.ExitStack() as stack:
+            stack.callback(lane.close)
+            binding = self._side(lane, url, BINDING, self.session.options.driver, env, offered, beside)
+            stack.callback(binding.close)
+            control = self._side(lane, url, CONTROL, CONTROLS[broker.kind], other, offered, beside)
+            stack.callback(control.close)
+            yield binding, control
+
+    def _side(
+        self,
+        lane: Lane,
+        url: str,
+        name: str,
+        connectable: str,
+        env: str,
+        offered: Offered,
+        beside: Mapping[str, int],
+    ) -> Side:
+        contract = self.session.contract
+        return Side(
+            name,
+            lambda: self._connect(connectable),
+            Access(url, lane.names, lane.group, self.session.state_dir(), beside),
+            contract,
+            Samples(contract, self.session.options.seed),
+            offered,
+            env=env,
+            marker=f"load-{self.session.options.seed:010d}-{name}-",
+        )
+
+    def _connect(self, connectable: str) -> tuple[Driver, str]:
+        contract = self.session.contract
+        driver = drivers.connect(connectable, time_scale=self.session.options.time_scale)
+        try:
+            hello = driver.hello(contract.name, contract.version, contract.digest)
+        except BaseException:
+            driver.close()
+            raise
+        name = "{name} {version}".format(**hello.identity)
+        client = hello.identity.get("client")
+        return driver, f"{name} ({client})" if client else name
+
+
+def silent(what: str, seconds: float) -> None:
+    """Tell nobody."""
+
+
