@@ -79,9 +79,9 @@ class Driver(RawDriver):
             )
         except (KafkaException, BufferError) as error:
             raise Unknown("throttled", type(error).__name__) from error
-        error = await answer
-        if error is not None:
-            raise trouble(error)
+        said = await answer
+        if said is not None:
+            raise trouble(said)
 
     async def _join(self, frame: Frame, taken: Callable[[bytes], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -97,9 +97,13 @@ class Driver(RawDriver):
                 "fetch.wait.max.ms": 100,
             }
         )
+
+        def assigned(*_: object) -> None:
+            loop.call_soon_threadsafe(ready.set)
+
         consumer.subscribe(
             [short(frame["pattern"])],
-            on_assign=lambda *_: loop.call_soon_threadsafe(ready.set),
+            on_assign=assigned,
         )
 
         def hand_over(bodies: list[bytes]) -> None:

@@ -37,7 +37,10 @@ class Driver(RawDriver):
         self.names = frame["names"]
         try:
             self.client = await nats.connect(
-                frame["url"], max_reconnect_attempts=0, pending_size=64 * 1024 * 1024, error_cb=_quiet
+                frame["url"],
+                max_reconnect_attempts=0,
+                pending_size=64 * 1024 * 1024,
+                error_cb=_quiet,
             )
         except (OSError, NatsError, TimeoutError) as error:
             raise Unknown("not_connected", type(error).__name__) from error

@@ -114,9 +114,7 @@ class _Kafka(Broker):
             old = set(kafka_admin.group_names(self._link))
             name = f"{self._run}-{next(self._numbers)}"
             observer = KafkaObserver(*self._where, self._topics, ends, old, follows=self._follows)
-            self._current = KafkaLane(
-                name, self._url, self._straight(), observer, self._approach()
-            )
+            self._current = KafkaLane(name, self._url, self._straight(), observer, self._approach())
             return self._current
 
     def _approach(self) -> Approach | None:

@@ -8,7 +8,7 @@ import platform
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 from rich.console import Console
@@ -49,7 +49,7 @@ class Watched:
         self._task = self._progress.add_task("connecting", total=None)
         self._begin = time.monotonic()
 
-    def __enter__(self) -> Watched:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
@@ -94,7 +94,10 @@ failure, 6 this run cannot tell (the reason is printed)."""
     "--only", type=click.Choice(["latency", "throughput"]), help="One of the two; default: both."
 )
 @click.option(
-    "--in-flight", type=click.IntRange(1, 10_000), default=512, help="Window of the throughput; 512."
+    "--in-flight",
+    type=click.IntRange(1, 10_000),
+    default=512,
+    help="Window of the throughput; 512.",
 )
 @click.option("--seed", type=int, help="Seed of schedule and payloads; printed, new each time.")
 @click.option("--broker", "broker_url", help="URL of a broker of yours instead of an embedded one.")
@@ -310,7 +313,9 @@ def _notes(load: Mapping[str, Any]) -> list[str]:
     found = []
     for name in (BINDING, CONTROL):
         mine = load["quantiles_ms"][name]
-        shown = ", ".join(f"p{float(q) * 100:g} {_ms(mine[q])}" for q in ("0.5", "0.99", "0.999", "1"))
+        shown = ", ".join(
+            f"p{float(q) * 100:g} {_ms(mine[q])}" for q in ("0.5", "0.99", "0.999", "1")
+        )
         found.append(f"{load['sides'][name]}: {shown}")
     if load["ratio_p99"]:
         found.append(f"p99 of seconds, binding to raw: {_interval(load['ratio_p99'])}")

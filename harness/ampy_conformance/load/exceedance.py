@@ -108,7 +108,10 @@ def look(stretches: Sequence[Series], limit_ns: int, *, alpha: float, allowed: f
     size = effective_size(stretches, flags, records, exceeding)
     share = exceeding / records if records else 0.0
     low, high = clopper_pearson(share * size, size, alpha)
-    bad = [[at for at, over in zip(o.at, f, strict=True) if over] for o, f in zip(stretches, flags, strict=True)]
+    bad = [
+        [at for at, over in zip(o.at, f, strict=True) if over]
+        for o, f in zip(stretches, flags, strict=True)
+    ]
     seconds = [blocks(one, flag, SECOND) for one, flag in zip(stretches, flags, strict=True)]
     return Look(
         limit_ns=limit_ns,

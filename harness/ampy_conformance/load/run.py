@@ -6,8 +6,8 @@ them is under load at a time. One run judges every limit of the contract.
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ampy_conformance.load import intervals, probe
@@ -36,11 +36,13 @@ class Tell(Protocol):
 class Shape:
     """How long everything takes: seconds of one stretch, its warm-up, how many looks.
 
-    `windows`: one-second windows of a throughput stretch.
+    `drain`: how long after the last send a record may still come; `windows`: one-second windows
+    of a throughput stretch.
     """
 
     stretch: float
     warm_up: float
+    drain: float
     looks: int
     windows: int
     quick: bool
@@ -48,17 +50,17 @@ class Shape:
     @classmethod
     def full(cls, stretch: float = 30.0) -> Shape:
         """What certifies: two looks at the most (60 s and 120 s of each side), and a confirmation."""
-        return cls(stretch, 5.0, 2, 6, quick=False)
+        return cls(stretch, 5.0, 10.0, 2, 6, quick=False)
 
     @classmethod
     def short(cls) -> Shape:
         """What develops: some twenty seconds, which prove gross failures only."""
-        return cls(3.0, 1.0, 1, 3, quick=True)
+        return cls(3.0, 1.0, 3.0, 1, 3, quick=True)
 
     @classmethod
     def glance(cls) -> Shape:
         """What catches planted bugs: some seconds."""
-        return cls(1.6, 0.4, 1, 2, quick=True)
+        return cls(1.6, 0.4, 1.5, 1, 2, quick=True)
 
     @classmethod
     def of(cls, duration: float | None, *, quick: bool) -> Shape:
@@ -128,17 +130,14 @@ def latency(
         stretches, usages = [], []
         for turn, side in enumerate((binding, control, control, binding)):
             tell(f"round {number + 1}: {side.name}", shape.stretch + shape.warm_up)
-            one, usage = observed(
-                side,
-                lambda side=side, turn=turn: side.stretch(  # type: ignore[misc]
-                    shape.stretch + shape.warm_up, shape.warm_up, f"{seed} {number} {turn}"
-                ),
-            )
+            one, usage = observed(side, partial(_stretch, side, shape, f"{seed} {number} {turn}"))
             stretches.append(one)
             usages.append(usage)
         result.stretches += stretches
         result.usages += usages
-        mine = [usage for usage, one in zip(usages, stretches, strict=True) if one.side == binding.name]
+        mine = [
+            usage for usage, one in zip(usages, stretches, strict=True) if one.side == binding.name
+        ]
         starved = next(filter(None, (each.starved(binding.pids) for each in mine)), "")
         for limit in undecided:
             sides = {
@@ -149,6 +148,10 @@ def latency(
                 Round(sides[binding.name], sides[control.name], starved)
             )
     return result
+
+
+def _stretch(side: Side, shape: Shape, seed: str) -> Stretch:
+    return side.stretch(shape.stretch + shape.warm_up, shape.warm_up, shape.drain, seed)
 
 
 def observed(side: Side, work: Callable[[], Stretch]) -> tuple[Stretch, Usage]:
@@ -308,12 +311,10 @@ def throughput(
     for turn, side in enumerate((binding, control, control, binding)):
         tell(f"throughput: {side.name}", seconds)
         first = side.next_number
-        one, usage = observed(
-            side,
-            lambda side=side, turn=turn: side.flood(  # type: ignore[misc]
-                seconds, in_flight, seconds * MOST_A_SECOND, f"{seed} flood {turn}"
-            ),
+        flood = partial(
+            side.flood, seconds, in_flight, seconds * MOST_A_SECOND, f"{seed} flood {turn}"
         )
+        one, usage = observed(side, flood)
         usages.append(usage)
         counts = [0] * seconds
         for index, (outcome, at) in enumerate(zip(one.outcomes, one.returned, strict=True)):
@@ -327,7 +328,11 @@ def throughput(
         found = set()
         if numbers[side.name]:
             found = control.drain(
-                len(numbers[side.name]), side.marker, side.offered.domains[0], side.env, VERIFY_SECONDS
+                len(numbers[side.name]),
+                side.marker,
+                side.offered.domains[0],
+                side.env,
+                VERIFY_SECONDS,
             )
         verified[side.name] = len(found & numbers[side.name])
     return Throughput(
@@ -337,5 +342,3 @@ def throughput(
         usages=usages,
         in_flight=in_flight,
     )
-
-

@@ -75,7 +75,9 @@ def templates(samples: Samples, offered: Offered, marker: str, env: str) -> list
     """Return templates of every size, domain and entity, sizes outermost; deterministic."""
     return [
         Template(
-            samples.record(domain, entity=entity, env=env, tag=f"{marker}{0:0{DIGITS}d}", size=size),
+            samples.record(
+                domain, entity=entity, env=env, tag=f"{marker}{0:0{DIGITS}d}", size=size
+            ),
             size,
         )
         for size, _ in offered.mix

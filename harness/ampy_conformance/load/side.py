@@ -21,15 +21,13 @@ if TYPE_CHECKING:
     from ampy_conformance.contract import Contract
     from ampy_conformance.contract.samples import Samples
     from ampy_conformance.driver import Driver
-    from ampy_conformance.load.schedule import Offered, Schedule, Template
+    from ampy_conformance.load.schedule import Offered, Schedule
 
 # Starts a process of the binding and returns it, with what it says it is.
 Connect = Callable[[], "tuple[Driver, str]"]
 
 # Between telling a driver its plan and the first send.
 LEAD = 0.4
-# What is not delivered so long after the last send is lost.
-DRAIN = 3.0
 # How much longer than its plan a driver may take to send the samples.
 SLACK = 30.0
 NEVER = -1
@@ -101,13 +99,17 @@ class Stretch:
             for index, at in enumerate(self.times)
             if at >= begin and self.domains[index] in wanted
         ]
-        return Series([self.times[each] for each in chosen], [self.latency[each] for each in chosen])
+        return Series(
+            [self.times[each] for each in chosen], [self.latency[each] for each in chosen]
+        )
 
     @property
     def late(self) -> list[int]:
         """By how much each call came after its time: harness or a binding that blocks; sorted."""
         return sorted(
-            called - at for called, at in zip(self.called, self.times, strict=True) if called != NEVER
+            called - at
+            for called, at in zip(self.called, self.times, strict=True)
+            if called != NEVER
         )
 
     @property
@@ -261,13 +263,16 @@ class Side:
 
     # -- open loop ------------------------------------------------------------------------
 
-    def stretch(self, seconds: float, warm_up: float, seed: str) -> Stretch:
-        """Offer the load for so many seconds, warm-up included, and return what became of it."""
+    def stretch(self, seconds: float, warm_up: float, drain: float, seed: str) -> Stretch:
+        """Offer the load for so many seconds, warm-up included, and return what became of it.
+
+        What is not delivered `drain` seconds after the end is lost.
+        """
         plan = schedule.poisson(self.offered, self.templates, seconds, seed)
         domains = [self.templates[each].sample.domain for each in plan.picks]
         first, self._next = self._next, self._next + len(plan.times)
         start = time.monotonic_ns() + int(LEAD * SECOND)
-        until = int((seconds + DRAIN) * SECOND)
+        until = int((seconds + drain) * SECOND)
         common = {"marker": self.marker, "first": first, "start_ns": start, "until_ns": until}
         received = [
             self._begin(
@@ -353,7 +358,9 @@ class Side:
     def _rows(self, frame: Mapping[str, Any], fields: Sequence[str], driver: Driver) -> Any:
         columns = [frame["numbers"], *(frame.get(each, ()) for each in fields)]
         if len({len(each) for each in columns}) != 1:
-            raise driver.violated(f"load_samples: numbers, {', '.join(fields)} are not of one length")
+            raise driver.violated(
+                f"load_samples: numbers, {', '.join(fields)} are not of one length"
+            )
         return zip(*columns, strict=True)
 
     def _index(self, number: int, first: int, count: int, driver: Driver) -> int:
@@ -422,7 +429,12 @@ class Side:
         handle = f"verify-{self._plans}"
         self.subscribe(handle, domain, env, start="earliest")
         start = time.monotonic_ns()
-        common = {"marker": marker, "first": 0, "start_ns": start, "until_ns": int(seconds * SECOND)}
+        common = {
+            "marker": marker,
+            "first": 0,
+            "start_ns": start,
+            "until_ns": int(seconds * SECOND),
+        }
         found = self._begin(self.receiver, {**common, "subscription": handle, "expect": numbers})
         self._wait(found, self.receiver, time.monotonic() + seconds + SLACK)
         self.receiver.request("unsubscribe", subscription=handle)

@@ -42,6 +42,11 @@ def constant(rng: random.Random, seconds: float, *, base: float) -> Series:
     return Series(times, [int((base + rng.expovariate(1.0)) * MS) for _ in times])
 
 
+def quick(rng: random.Random, seconds: float) -> Series:
+    """Be as the raw client is on an idle machine."""
+    return constant(rng, seconds, base=2.0)
+
+
 def bursty(rng: random.Random, seconds: float, *, gap: float, stall: float = 0.1) -> Series:
     """Serve at once, but for stalls: exponential ones of mean `stall` s, `gap` s apart on average.
 
@@ -96,7 +101,7 @@ class Scene:
     name: str
     binding: Callable[[random.Random, float], Series]
     truth: Outcome | None
-    control: Callable[[random.Random, float], Series] = functools.partial(constant, base=2.0)
+    control: Callable[[random.Random, float], Series] = quick
 
 
 def _bursts(share: float) -> Callable[[random.Random, float], Series]:
@@ -120,6 +125,7 @@ SCENES = (
         None,
     ),
     Scene("bursts of 4 % on both sides", _bursts(0.04), None, _bursts(0.04)),
+    Scene("bursts of 30 % on both sides", _bursts(0.3), None, _bursts(0.3)),
 )
 
 # What others do, on the first stretch of 30 s.

@@ -139,7 +139,7 @@ class Judge:
             return f"environment: {starved}"
         if control.word is Word.PASS:
             return ""
-        if binding.low > GROSS and control.records and APART * control.high < binding.low:
+        if control.low <= self.allowed and GROSS < binding.low > APART * control.high:
             return ""
         if binding.lost and not control.lost and self._loses(binding):
             return ""  # what never came needs no clock, and is no matter of a busy machine

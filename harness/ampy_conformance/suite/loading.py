@@ -75,7 +75,9 @@ class Loading:
                 f"{', '.join(known)}"
             )
         rate = wish.rate or (MEMORY.rate if memory else RATE)
-        return Offered(rate, wish.mix or (MEMORY.mix if memory else DEFAULT_MIX), wish.domains or tuple(known))
+        return Offered(
+            rate, wish.mix or (MEMORY.mix if memory else DEFAULT_MIX), wish.domains or tuple(known)
+        )
 
     def latency(self) -> Latency:
         """Return the latency run; raises what prevented it."""
@@ -139,7 +141,9 @@ class Loading:
             yield
         except DriverRefused as refusal:
             if refusal.op == "load_plan" and refusal.code == "unsupported":
-                raise NotClaimed("the driver has no load_plan: nothing can be measured") from refusal
+                raise NotClaimed(
+                    "the driver has no load_plan: nothing can be measured"
+                ) from refusal
             raise
         except ClockTrouble as trouble:
             if not broker.alive:
@@ -167,7 +171,9 @@ class Loading:
         url = lane.untap()
         with contextlib.ExitStack() as stack:
             stack.callback(lane.close)
-            binding = self._side(lane, url, BINDING, self.session.options.driver, env, offered, beside)
+            binding = self._side(
+                lane, url, BINDING, self.session.options.driver, env, offered, beside
+            )
             stack.callback(binding.close)
             control = self._side(lane, url, CONTROL, CONTROLS[broker.kind], other, offered, beside)
             stack.callback(control.close)
@@ -210,5 +216,3 @@ class Loading:
 
 def silent(what: str, seconds: float) -> None:
     """Tell nobody."""
-
-
