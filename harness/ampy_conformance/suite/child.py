@@ -36,6 +36,7 @@ class Request:
     faults: tuple[str, ...] = ()
     status: Path | None = None
     provision: str = "process"
+    load: str = "full"
     extra: tuple[str, ...] = field(default=())
 
 
@@ -54,6 +55,7 @@ def command(request: Request) -> list[str]:
         "--known-failures": request.known_failures,
         "--status": request.status,
         "--provision": request.provision,
+        "--load": request.load,
         "-k": request.case,
     }
     for name, value in options.items():

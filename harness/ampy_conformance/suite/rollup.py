@@ -50,11 +50,13 @@ def clauses(
     claimed: Collection[str],
     judged: Mapping[str, Sequence[tuple[str, Outcome]]],
     known_cases: Collection[str],
+    unasked: Collection[str] = (),
 ) -> list[ClauseResult]:
     """Return a result for every clause of the contract.
 
     `judged` maps a clause to its (case id, outcome); `known_cases` are the clauses that
-    have a test in the suite, selected or not.
+    have a test in the suite, selected or not; `unasked` are profiles that are judged on request,
+    are claimed, and were not asked for.
     """
     found = []
     for each in contract.clauses.values():
@@ -63,6 +65,8 @@ def clauses(
             outcome, reason = gravest(outcome for _, outcome in rows), ""
         elif each.verified in WHY_UNJUDGED:
             outcome, reason = WHY_UNJUDGED[each.verified], each.reason or ""
+        elif each.profile in unasked:
+            outcome, reason = Outcome.NOT_SELECTED, f"ask for it: --profile {each.profile}"
         elif each.profile not in claimed:
             outcome, reason = Outcome.NOT_CLAIMED, f"the binding does not claim {each.profile}"
         elif each.id in known_cases:
@@ -82,6 +86,7 @@ def end(
     results: Sequence[ClauseResult],
     *,
     selected: bool,
+    unasked: Collection[str] = (),
     stale: Sequence[str],
     strict: bool,
     trouble: str | None,
@@ -102,7 +107,9 @@ def end(
     code = Exit.USAGE if misused else code
     profiles = {name: _profile(name, results, claimed) for name in contract.profiles}
     return {
-        "verdict": _verdict(code, contract, claimed, selected=selected, trouble=trouble),
+        "verdict": _verdict(
+            code, contract, claimed, selected=selected, unasked=unasked, trouble=trouble
+        ),
         "exit": int(code),
         "counts": dict(Counter(str(each.outcome) for each in results)),
         "profiles": profiles,
@@ -132,13 +139,18 @@ def _verdict(
     claimed: Collection[str],
     *,
     selected: bool,
+    unasked: Collection[str],
     trouble: str | None,
 ) -> str:
     mine = [name for name in contract.profiles if name in claimed]
     others = [
-        name for name, each in contract.profiles.items() if name not in claimed and each.claimable
+        name
+        for name, each in contract.profiles.items()
+        if name not in claimed and name not in unasked and each.claimable
     ]
     scope = f"{', '.join(mine)}; not claimed: {', '.join(others) or 'none'}"
+    if unasked:
+        scope += f"; claimed, and not asked for: {', '.join(sorted(unasked))}"
     if code is Exit.CONFORMANT:
         return "what was selected passed" if selected else f"conformant: {scope}"
     words = {

@@ -1,0 +1,29 @@
+"""Latency and throughput (SLO): what the contract promises under load, beside the raw client.
+
+These cases run when the profile is asked for (`--profile slo`): they take minutes. One run judges
+all limits; docs/slo.md tells how, and why a busy machine leaves it open.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.load
+
+
+@pytest.mark.clause("SLO-01")
+def test_orders_signals_and_fills_are_delivered_in_time(lab, loads):
+    """At the offered load, 99 % of orders, signals and fills are delivered within the limit."""
+    lab.judge_load("SLO-01", loads.latency().of("SLO-01"))
+
+
+@pytest.mark.clause("SLO-02")
+def test_bars_and_ticks_are_delivered_in_time(lab, loads):
+    """In the same run, 99 % of bars and ticks are delivered within their limit."""
+    lab.judge_load("SLO-02", loads.latency().of("SLO-02"))
+
+
+@pytest.mark.clause("SLO-07")
+def test_the_capacity_is_shown(lab, loads):
+    """With a fixed window, one producer has as many records acknowledged as the contract aims at."""
+    lab.judge_capacity("SLO-07", loads.throughput())
