@@ -27,3 +27,10 @@ def test_bars_and_ticks_are_delivered_in_time(lab, loads):
 def test_the_capacity_is_shown(lab, loads):
     """With a fixed window, one producer has as many records acknowledged as the contract aims at."""
     lab.judge_capacity("SLO-07", loads.throughput())
+
+
+@pytest.mark.clause("RPL-11")
+def test_live_records_are_in_time_while_a_replay_goes_on(lab, loads):
+    """Records that the group has missed are replayed beside the load, and the limits still hold."""
+    lab.needs_profile("replay")
+    lab.judge_replay("RPL-11", loads.replay())

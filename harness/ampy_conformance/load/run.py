@@ -6,12 +6,14 @@ them is under load at a time. One run judges every limit of the contract.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ampy_conformance.load import intervals, probe
 from ampy_conformance.load.exceedance import LOST, SECOND, percentile
+from ampy_conformance.load.side import LEAD, NEVER
 from ampy_conformance.load.verdict import Decision, Judge, Round
 
 if TYPE_CHECKING:
@@ -119,9 +121,18 @@ def limits_of(
 
 
 def latency(
-    binding: Side, control: Side, limits: list[Limit], shape: Shape, seed: str, tell: Tell
+    binding: Side,
+    control: Side,
+    limits: list[Limit],
+    shape: Shape,
+    seed: str,
+    tell: Tell,
+    beside: Callable[[], None] = lambda: None,
 ) -> Latency:
-    """Load both sides in turns until every limit is decided, at most `looks` + 1 rounds."""
+    """Load both sides in turns until every limit is decided, at most `looks` + 1 rounds.
+
+    `beside` is called once while the binding is under load, every time: what else is going on.
+    """
     result = Latency(limits)
     for number in range(shape.looks + 1):
         undecided = [each for each in limits if each.decision is None]
@@ -130,7 +141,10 @@ def latency(
         stretches, usages = [], []
         for turn, side in enumerate((binding, control, control, binding)):
             tell(f"round {number + 1}: {side.name}", shape.stretch + shape.warm_up)
-            one, usage = observed(side, partial(_stretch, side, shape, f"{seed} {number} {turn}"))
+            also = beside if side is binding else None
+            one, usage = observed(
+                side, partial(_stretch, side, shape, f"{seed} {number} {turn}", also)
+            )
             stretches.append(one)
             usages.append(usage)
         result.stretches += stretches
@@ -150,8 +164,18 @@ def latency(
     return result
 
 
-def _stretch(side: Side, shape: Shape, seed: str) -> Stretch:
-    return side.stretch(shape.stretch + shape.warm_up, shape.warm_up, shape.drain, seed)
+def _stretch(side: Side, shape: Shape, seed: str, beside: Callable[[], None] | None) -> Stretch:
+    timer = None
+    if beside is not None:
+        # Soon after the warm-up: what is going on beside the load has to be over before its end.
+        timer = threading.Timer(shape.warm_up + LEAD + 0.1, beside)
+        timer.start()
+    try:
+        return side.stretch(shape.stretch + shape.warm_up, shape.warm_up, shape.drain, seed)
+    finally:
+        if timer is not None:
+            timer.cancel()
+            timer.join()
 
 
 def observed(side: Side, work: Callable[[], Stretch]) -> tuple[Stretch, Usage]:
@@ -308,6 +332,7 @@ def throughput(
     seconds = FLOOD_WARM_UP + shape.windows
     windows: dict[str, list[float]] = {binding.name: [], control.name: []}
     numbers: dict[str, set[int]] = {binding.name: set(), control.name: set()}
+    sent = dict.fromkeys(numbers, 0)
     usages = []
     for turn, side in enumerate((binding, control, control, binding)):
         tell(f"throughput: {side.name}", seconds)
@@ -322,6 +347,7 @@ def throughput(
             if outcome == 0 and 0 <= at < seconds * SECOND:
                 counts[at // SECOND] += 1
                 numbers[side.name].add(first + index)
+        sent[side.name] += sum(each != NEVER for each in one.called)
         windows[side.name] += counts[FLOOD_WARM_UP:]
     verified = {}
     for side in (binding, control):
@@ -329,7 +355,7 @@ def throughput(
         found = set()
         if numbers[side.name]:
             found = control.drain(
-                len(numbers[side.name]),
+                sent[side.name],
                 side.marker,
                 side.offered.domains[0],
                 side.env,

@@ -166,6 +166,7 @@ class Side:
         *,
         env: str,
         marker: str,
+        first: int = 0,
         tuning: Mapping[str, int] | None = None,
     ) -> None:
         self.name = name
@@ -177,7 +178,10 @@ class Side:
         self._contract = contract
         self._access = access
         self._tuning = {**TUNING, **(tuning or {})}
-        self._next = 0
+        self._next = first
+        # Records that are delivered beside the load, by number: when, on the host's clock.
+        self.extra: dict[str, int] = {}
+        self.others: dict[int, int] = {}
         self._plans = 0
         self._buses = 0
         self.sender, self._client = connect()
@@ -214,6 +218,12 @@ class Side:
             state_dir=self._access.state_dir,
             names=dict(self._access.names),
             tuning=self._tuning,
+        )
+
+    def serve_replay(self, domain: str) -> None:
+        """Let the receiver answer replay requests for its subscription to a domain."""
+        self.receiver.request(
+            "serve_replay", bus="receive", subscription=self.subscriptions[domain]
         )
 
     def producer(self, bus: str, handle: str) -> None:
@@ -277,7 +287,11 @@ class Side:
         received = [
             self._begin(
                 self.receiver,
-                {**common, "subscription": handle, "expect": domains.count(domain)},
+                {
+                    **common,
+                    "subscription": handle,
+                    "expect": domains.count(domain) + self.extra.get(domain, 0),
+                },
             )
             for domain, handle in self.subscriptions.items()
         ]
@@ -347,8 +361,9 @@ class Side:
             self._wait(each, self.receiver, deadline)
             for frame, now in each.rows:
                 for number, at in self._rows(frame, ("delivered_ns",), self.receiver):
-                    if number < first:
-                        continue  # of a stretch before, and late
+                    if number < first:  # of a stretch before, and late; or not of the schedule
+                        self.others.setdefault(number, start + at)
+                        continue
                     index = self._index(number, first, count, self.receiver)
                     if at > now - start + GRAIN:
                         raise ClockTrouble(f"{self.name}: a delivery is stamped after it was told")

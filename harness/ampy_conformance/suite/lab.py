@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ampy_conformance.driver import Driver
     from ampy_conformance.load.run import Throughput
     from ampy_conformance.load.verdict import Decision
+    from ampy_conformance.suite.loading import Replayed
     from ampy_conformance.suite.session import Session
     from ampy_conformance.suite.trials import Trial
 
@@ -391,6 +392,27 @@ class Lab(WireSide):
             f"{target} records/s are not shown with one producer: {low:.0f} to {high:.0f} "
             f"(the raw client: {raw[0]:.0f})",
         )
+
+    def judge_replay(self, clause: str, found: Replayed) -> None:
+        """Judge a replay beside a load: it comes, and the live limits hold meanwhile."""
+        self.controlled = True
+        assert found.latency is not None
+        decisions = [each.decision for each in found.latency.limits]
+        self.covered(found.asked, "no replay was asked for")
+        for each in decisions:
+            if each is not None and each.outcome is loads.Outcome.FAIL:
+                raise ClauseFailed(clause, f"while a replay goes on, {each.reason}")
+        self.covered(
+            found.delivered == found.asked,
+            f"{found.delivered} of {found.asked} replayed records came while the load went on",
+        )
+        self.note(
+            f"{clause}: {found.asked} records replayed, each part within {found.seconds:.1f} s"
+        )
+        open_ones = [e.reason for e in decisions if e and e.outcome is loads.Outcome.INCONCLUSIVE]
+        if open_ones:
+            raise Inconclusive(open_ones[0])
+        self.true(clause, holds=True, says="")
 
     # -- fitness ------------------------------------------------------------------------
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ampy_conformance import driver as drivers
@@ -21,7 +23,8 @@ from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from ampy_conformance.broker import Lane
+    from ampy_conformance.broker import Lane, Observer
+    from ampy_conformance.contract import Contract
     from ampy_conformance.driver import Driver
     from ampy_conformance.load.run import Latency, Tell, Throughput
     from ampy_conformance.suite.session import Session
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 # The raw client of each broker.
 CONTROLS = {"nats": "raw-nats", "kafka": "raw-kafka", "memory": "raw-mem"}
 RATE = 1050.0
+# What is replayed beside the load, and how many records for each that is sent live meanwhile.
+REPLAYED, REPLAY_SHARE = "bars", 0.25
 # What the contract gives as its target, records a second (section 13).
 TARGET = 10_000
 BINDING, CONTROL = "binding", "control"
@@ -63,6 +68,7 @@ class Loading:
     tell: Tell
     line: Callable[[dict[str, Any]], None] = lambda _: None
     _done: dict[str, Any] = field(default_factory=dict)
+    _tape: Tape | None = None
 
     def offered(self) -> Offered:
         """Return the load that is offered; raises `UsageError` for what is no domain with a limit."""
@@ -86,6 +92,10 @@ class Loading:
     def throughput(self) -> Throughput:
         """Return the throughput run; raises what prevented it."""
         return self._once("throughput", self._throughput)  # type: ignore[no-any-return]
+
+    def replay(self) -> Replayed:
+        """Return a latency run with a replay beside it; raises what prevented it."""
+        return self._once("replay", self._replay)  # type: ignore[no-any-return]
 
     def _once(self, name: str, work: Callable[[], Any]) -> Any:
         if name not in self._done:
@@ -118,6 +128,36 @@ class Loading:
             facts = found.facts(BINDING, CONTROL, TARGET, seed)
             self.line({"what": "throughput", **self._facts(offered, binding, control), **facts})
         return found
+
+    def _replay(self) -> Replayed:
+        """Store records that the group has not seen, and have them replayed while the load goes on."""
+        offered, shape, seed = self.offered(), self.wish.shape, self.session.options.seed
+        if REPLAYED not in offered.domains:
+            raise Inconclusive(f"coverage: {REPLAYED} is not under load")
+        shape = replace(shape, looks=1)
+        limits = run.limits_of(schedule.limits(self.session.contract), offered.domains, shape)
+        with (
+            self._environment(),
+            self._sides(offered, "dev", "paper", tape=True) as (binding, control),
+        ):
+            tape = self._tape
+            assert tape is not None
+            binding.serve_replay(REPLAYED)
+            binding.extra = {REPLAYED: tape.length}
+            found = run.latency(
+                binding, control, limits, shape, f"{seed} replay", self.tell, tape.ask
+            )
+            replayed = tape.replayed(binding)
+            self.line(
+                {
+                    "what": "replay",
+                    **self._facts(offered, binding, control),
+                    **run.latency_facts(found, BINDING, CONTROL, seed),
+                    "replayed": replayed.delivered,
+                    "replay_seconds": replayed.seconds and round(replayed.seconds, 3),
+                }
+            )
+        return replace(replayed, latency=found)
 
     def _facts(self, offered: Offered, binding: Side, control: Side) -> dict[str, Any]:
         return {
@@ -161,14 +201,23 @@ class Loading:
         return f"the {self.session.broker.kind} broker ended during the load: run again"
 
     @contextlib.contextmanager
-    def _sides(self, offered: Offered, env: str, other: str) -> Iterator[tuple[Side, Side]]:
-        """Open the binding in one env and the raw client in another, on a lane of their own."""
+    def _sides(
+        self, offered: Offered, env: str, other: str, *, tape: bool = False
+    ) -> Iterator[tuple[Side, Side]]:
+        """Open the binding in one env and the raw client in another, on a lane of their own.
+
+        `tape`: records are stored before the binding subscribes, to be replayed.
+        """
         broker = self.session.broker
         assert broker is not None
         self.tell("connecting", 5.0)
         lane = broker.lane()
         beside = {"harness": os.getpid()} | ({"broker": broker.pid} if broker.pid else {})
         url = lane.untap()
+        if tape:
+            self._tape = Tape(
+                self.session.contract, lane.observe(), self._marker(BINDING), env, self._requests()
+            )
         with contextlib.ExitStack() as stack:
             stack.callback(lane.close)
             binding = self._side(
@@ -198,8 +247,17 @@ class Loading:
             Samples(contract, self.session.options.seed),
             offered,
             env=env,
-            marker=f"load-{self.session.options.seed:010d}-{name}-",
+            marker=self._marker(name),
+            first=self._tape.count if self._tape and name == BINDING else 0,
         )
+
+    def _marker(self, name: str) -> str:
+        return f"load-{self.session.options.seed:010d}-{name}-"
+
+    def _requests(self) -> tuple[int, int]:
+        """Return how many replays there may be, and how many records each brings back."""
+        stretches = 4  # two of the look, two of the confirmation
+        return stretches, max(20, int(REPLAY_SHARE * self.offered().rate * self.wish.shape.stretch))
 
     def _connect(self, connectable: str) -> tuple[Driver, str]:
         contract = self.session.contract
@@ -212,6 +270,74 @@ class Loading:
         name = "{name} {version}".format(**hello.identity)
         client = hello.identity.get("client")
         return driver, f"{name} ({client})" if client else name
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What was asked to be replayed, what came, and within how many seconds of each request."""
+
+    asked: int
+    delivered: int
+    seconds: float | None
+    latency: Latency | None = None
+
+
+class Tape:
+    """Records of one domain at known times, stored before the group is there; parts of it are asked for."""
+
+    def __init__(
+        self, contract: Contract, wire: Observer, marker: str, env: str, shape: tuple[int, int]
+    ) -> None:
+        self._contract, self._wire, self._env = contract, wire, env
+        parts, self.length = shape
+        self.count = parts * self.length
+        self._asked: list[int] = []
+        self._samples = Samples(contract, 0)
+        now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+        self._start = now - dt.timedelta(hours=2)
+        stored = []
+        for number in range(self.count):
+            at = self._start + dt.timedelta(minutes=number // self.length)
+            sample = self._samples.record(
+                REPLAYED, entity=number % 8, env=env, tag=f"{marker}{number:010d}"
+            )
+            envelope = self._samples.envelope(sample, produced_at=stamp(at))
+            stored.append((envelope.topic, envelope.headers, envelope.payload or b""))
+        wire.publish_many(stored)
+
+    def ask(self) -> None:
+        """Ask for the next part, on the control topic."""
+        start = self._start + dt.timedelta(minutes=len(self._asked))
+        request = {
+            "request_id": f"load-{len(self._asked)}",
+            "domain": REPLAYED,
+            "version": "v1",
+            "subtopic": "",
+            "start": start.isoformat().replace("+00:00", "Z"),
+            "end": (start + dt.timedelta(minutes=1)).isoformat().replace("+00:00", "Z"),
+        }
+        sample = self._samples.record("control", case="minimal", env=self._env, fields=request)
+        envelope = self._samples.envelope(sample)
+        self._asked.append(time.monotonic_ns())
+        self._wire.publish(envelope.topic, envelope.headers, envelope.payload or b"")
+
+    def replayed(self, binding: Side) -> Replayed:
+        """Return what came of what was asked for, and the longest time that a part took."""
+        whole = [binding.others.get(number) for number in range(len(self._asked) * self.length)]
+        came = [each for each in whole if each is not None]
+        spans = [
+            max(
+                (each or 0) - asked for each in whole[part * self.length : (part + 1) * self.length]
+            )
+            for part, asked in enumerate(self._asked)
+        ]
+        seconds = max(spans) / 1e9 if spans and len(came) == len(whole) else None
+        return Replayed(len(whole), len(came), seconds)
+
+
+def stamp(at: dt.datetime) -> str:
+    """Return a time as a header has it."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def silent(what: str, seconds: float) -> None:
