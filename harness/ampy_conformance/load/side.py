@@ -82,6 +82,7 @@ class Stretch:
     side: str
     start_ns: int
     times: Sequence[int]
+    picks: Sequence[int]
     domains: Sequence[str]
     called: Sequence[int]
     returned: Sequence[int]
@@ -414,6 +415,7 @@ class Side:
             side=self.name,
             start_ns=start,
             times=plan.times,
+            picks=plan.picks,
             domains=domains,
             called=called,
             returned=returned,

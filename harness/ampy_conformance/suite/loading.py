@@ -15,13 +15,14 @@ from ampy_conformance.broker import BrokerError
 from ampy_conformance.contract.samples import Samples
 from ampy_conformance.driver import DriverError, DriverRefused
 from ampy_conformance.load import run, schedule
+from ampy_conformance.load.exceedance import LOST
 from ampy_conformance.load.run import Shape
 from ampy_conformance.load.schedule import DEFAULT_MIX, Offered
-from ampy_conformance.load.side import Access, ClockTrouble, Side
+from ampy_conformance.load.side import NEVER, Access, ClockTrouble, Side
 from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ampy_conformance.broker import Lane, Observer
     from ampy_conformance.contract import Contract
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 # The raw client of each broker.
 CONTROLS = {"nats": "raw-nats", "kafka": "raw-kafka", "memory": "raw-mem"}
 RATE = 1050.0
+BENCH_SECONDS = 10.0
 # What is replayed beside the load, and how many records for each that is sent live meanwhile.
 REPLAYED, REPLAY_SHARE = "bars", 0.25
 # What the contract gives as its target, records a second (section 13).
@@ -96,6 +98,74 @@ class Loading:
     def replay(self) -> Replayed:
         """Return a latency run with a replay beside it; raises what prevented it."""
         return self._once("replay", self._replay)  # type: ignore[no-any-return]
+
+    # -- for operators ----------------------------------------------------------------------
+
+    def bench_publish(self) -> dict[str, Any]:
+        """Let the binding alone send as fast as its window allows; returns the figures."""
+        wish = self.wish
+        seconds = wish.duration or BENCH_SECONDS
+        offered = Offered(RATE, wish.mix or ((300, 1.0),), wish.domains or ("bars",))
+        with self._environment(), self._alone(offered) as side:
+            self.tell(f"publishing: {self.session.options.driver}", seconds)
+            count = min(schedule.MOST_SENDS, int(seconds * run.MOST_A_SECOND))
+            one = side.flood(seconds, wish.in_flight, count, str(self.session.options.seed))
+            sizes = [side.templates[each].size for each in one.picks]
+            good = [
+                index
+                for index, (outcome, at) in enumerate(zip(one.outcomes, one.returned, strict=True))
+                if outcome == 0 and at != NEVER
+            ]
+            span = max((one.returned[each] for each in good), default=0) / 1e9
+            sent = sum(each != NEVER for each in one.called)
+            took = [one.returned[each] - one.called[each] for each in good]
+            return self._figures("publish", good, sizes, sent, span, took)
+
+    def bench_consume(self) -> dict[str, Any]:
+        """Offer a rate to the binding alone; returns what was delivered, and how late."""
+        wish = self.wish
+        seconds = wish.duration or BENCH_SECONDS
+        offered = Offered(wish.rate or RATE, wish.mix or ((300, 1.0),), wish.domains or ("bars",))
+        with self._environment(), self._alone(offered) as side:
+            self.tell(f"consuming: {self.session.options.driver}", seconds)
+            one = side.stretch(seconds, 0.0, 5.0, str(self.session.options.seed))
+            sizes = [side.templates[each].size for each in one.picks]
+            good = [index for index, each in enumerate(one.latency) if each != LOST]
+            span = max((one.times[each] + one.latency[each] for each in good), default=0) / 1e9
+            return self._figures("consume", good, sizes, len(one.times), span, list(one.latency))
+
+    def _figures(
+        self,
+        what: str,
+        good: Sequence[int],
+        sizes: Sequence[int],
+        wanted: int,
+        span: float,
+        took: Sequence[int],
+    ) -> dict[str, Any]:
+        span = max(span, 1e-9)
+        return {
+            "what": what,
+            "driver": self.session.options.driver,
+            "seconds": round(span, 3),
+            "records": len(good),
+            "missing": wanted - len(good),
+            "records_per_second": round(len(good) / span, 1),
+            "bytes_per_second": round(sum(sizes[each] for each in good) / span),
+            "quantiles_ms": run.quantiles(took),
+        }
+
+    @contextlib.contextmanager
+    def _alone(self, offered: Offered) -> Iterator[Side]:
+        broker = self.session.broker
+        assert broker is not None
+        lane = broker.lane()
+        with contextlib.ExitStack() as stack:
+            stack.callback(lane.close)
+            driver = self.session.options.driver
+            side = self._side(lane, lane.untap(), BINDING, driver, "dev", offered, {})
+            stack.callback(side.close)
+            yield side
 
     def _once(self, name: str, work: Callable[[], Any]) -> Any:
         if name not in self._done:
