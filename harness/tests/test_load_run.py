@@ -98,13 +98,13 @@ def test_a_long_enough_look_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_a_blocked_sender_hides_is_seen() -> None:
-    """From the actual send every record is quick; from the intended time a third is late."""
+    """From the actual send every record is quick; from the intended time most are late."""
     found, _ = load("Blocking", rate=200.0)
     one = found.by_side(BINDING)[0]
     assert percentile(one.from_actual(), 0.99) < 5_000_000
     pairs = sorted(each for _, each in runs.counted(one))
-    assert percentile(pairs, 0.99) > 200_000_000
-    assert decided(found, "SLO-01").binding.share > 0.1
+    assert percentile(pairs, 0.99) > 400_000_000
+    assert decided(found, "SLO-01").binding.share > 0.4
 
 
 def test_latency_is_told_as_it_was_invented() -> None:

@@ -165,13 +165,13 @@ class Bursty(Synthetic):
 
 
 class Blocking(Synthetic):
-    """The call blocks for 300 ms once a second, and is quick from the actual send on."""
+    """The call blocks for 700 ms of every second, and is quick from the actual send on."""
 
     def invent(self, schedule: list[int], rng: random.Random) -> list[tuple[int, int, int | None]]:  # noqa: ARG002
         found: list[tuple[int, int, int | None]] = []
         for at in schedule:
             into = at % (1000 * MS)
-            called = at if into >= 300 * MS else at - into + 300 * MS
+            called = at if into >= 700 * MS else at - into + 700 * MS
             found.append((called, called + MS, called + 2 * MS))
         return found
 

@@ -16,7 +16,7 @@ from ampy_conformance.cli.load import Watched
 from ampy_conformance.load.schedule import mix_of
 from ampy_conformance.suite.loading import Loading, Wish
 from ampy_conformance.suite.session import Options, Session
-from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed
+from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed, NotRun
 
 
 @click.command(
@@ -80,7 +80,7 @@ def command(
             found = (
                 loading.bench_publish() if what.lower() == "publish" else loading.bench_consume()
             )
-        except (Inconclusive, NotClaimed) as error:
+        except (Inconclusive, NotClaimed, NotRun) as error:
             click.echo(f"inconclusive: {error}", err=True)
             return 6
         finally:

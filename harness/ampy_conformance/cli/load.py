@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from ampy_conformance import __version__
 from ampy_conformance import contract as contracts
@@ -23,16 +21,16 @@ from ampy_conformance._errors import ConformError, UsageError
 from ampy_conformance._layout import room
 from ampy_conformance.contract.digest import tree_digest
 from ampy_conformance.load.schedule import mix_of
-from ampy_conformance.report import lines
+from ampy_conformance.report import lines, loads
 from ampy_conformance.report.outcomes import Exit
-from ampy_conformance.suite.loading import BINDING, CONTROL, Loading, Wish
+from ampy_conformance.report.plots import pictures
+from ampy_conformance.suite.loading import Loading, Wish
 from ampy_conformance.suite.session import Options, Session
-from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed
+from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed, NotRun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-WORDS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 SHORTEST = 4.0
 
 
@@ -104,6 +102,9 @@ failure, 6 this run cannot tell (the reason is printed)."""
 @click.option(
     "--dedicated-broker", is_flag=True, help="That broker is for tests: its streams may be remade."
 )
+@click.option(
+    "--plots", type=click.Path(path_type=Path, file_okay=False), help="Write pictures (SVG) here."
+)
 @click.option("--report", type=click.Path(path_type=Path), help="Keep the JSON Lines report here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the lines of the load as JSON.")
 def command(
@@ -118,6 +119,7 @@ def command(
     seed: int | None,
     broker_url: str | None,
     dedicated_broker: bool,
+    plots: Path | None,
     report: Path | None,
     as_json: bool,
 ) -> int:
@@ -128,6 +130,8 @@ def command(
     """
     if report is not None and not report.parent.is_dir():
         raise UsageError(f"the folder of {report} does not exist; create it first")
+    if plots is not None and not plots.is_dir():
+        raise UsageError(f"the folder {plots} does not exist; create it first")
     if quick and duration is not None:
         raise UsageError("--quick has a duration of its own; leave --duration out")
     wish = Wish(
@@ -149,10 +153,15 @@ def command(
     run = _Run(options, wish, report)
     with Watched(quiet=as_json) as watched:
         run.go(whats, watched)
+    if plots is not None:
+        for name, text in pictures(run.loads).items():
+            (plots / name).write_text(text, "utf-8")
     if as_json:
         click.echo(json.dumps({"exit": int(run.code), "seed": options.seed, "loads": run.loads}))
     else:
-        show(run.loads, run.undecided, Console())
+        loads.show(run.loads, Console())
+        for text in run.undecided:
+            click.echo(f"inconclusive: {text}")
         Console().print(f"[dim]seed {options.seed}; exit {int(run.code)}[/]", highlight=False)
     return int(run.code)
 
@@ -181,7 +190,7 @@ class _Run:
                 for each in whats:
                     try:
                         getattr(loading, each)()
-                    except (Inconclusive, NotClaimed) as error:
+                    except (Inconclusive, NotClaimed, NotRun) as error:
                         self.undecided.append(f"{each}: {error}")
             finally:
                 session.close()
@@ -248,94 +257,3 @@ class _Run:
 def _verdict(loads: Sequence[Mapping[str, Any]]) -> str:
     said = [f"{e['clause']} {e['outcome']}" for load in loads for e in load.get("limits", ())]
     return ", ".join(said) or "measured"
-
-
-# -- what people read ---------------------------------------------------------------------
-
-
-def show(loads: Sequence[Mapping[str, Any]], undecided: Sequence[str], console: Console) -> None:
-    """Print the runs as tables."""
-    for each in loads:
-        console.print(_latency(each) if each["what"] == "latency" else _throughput(each))
-        for note in _notes(each):
-            console.print(f"[dim]{escape(note)}[/]", highlight=False)
-    for text in undecided:
-        console.print(f"[yellow]inconclusive[/] {escape(text)}", highlight=False)
-
-
-def _latency(load: Mapping[str, Any]) -> Table:
-    offered = load["offered"]
-    sizes = ", ".join(f"{each['bytes']} B" for each in offered["mix"])
-    table = Table(
-        title=f"latency at {offered['rate']:g}/s of {sizes}", title_justify="left", box=None
-    )
-    for name in ("limit", "verdict", "over, binding", "raw", "records", "why"):
-        table.add_column(name, justify="left" if name in ("verdict", "why") else "right")
-    for each in load["limits"]:
-        colour = WORDS[each["outcome"]]
-        table.add_row(
-            f"{each['clause']} {each['limit_ms']} ms",
-            f"[{colour}]{each['outcome']}[/]",
-            _share(each["binding"]),
-            _share(each["control"]),
-            str(each["binding"]["records"]),
-            escape(each["reason"] or f"{', '.join(each['domains'])}"),
-        )
-    return table
-
-
-def _share(look: Mapping[str, Any]) -> str:
-    return f"{look['share']:.2%} ({look['low']:.2%} to {look['high']:.2%})"
-
-
-def _throughput(load: Mapping[str, Any]) -> Table:
-    table = Table(
-        title=f"throughput, {load['in_flight']} in flight, target {load['target']}/s",
-        title_justify="left",
-        box=None,
-    )
-    for name in ("side", "records/s", "between", "acknowledged", "found in the log"):
-        table.add_column(name, justify="left" if name == "side" else "right")
-    for name, each in load["rates"].items():
-        table.add_row(
-            load["sides"][name],
-            f"{each['median']}",
-            f"{each['low']} to {each['high']}",
-            str(each["acknowledged"]),
-            str(each["verified"]),
-        )
-    return table
-
-
-def _notes(load: Mapping[str, Any]) -> list[str]:
-    if load["what"] == "throughput":
-        return [f"binding to raw: {_interval(load['ratio'])}"]
-    found = []
-    for name in (BINDING, CONTROL):
-        mine = load["quantiles_ms"][name]
-        shown = ", ".join(
-            f"p{float(q) * 100:g} {_ms(mine[q])}" for q in ("0.5", "0.99", "0.999", "1")
-        )
-        found.append(f"{load['sides'][name]}: {shown}")
-    if load["ratio_p99"]:
-        found.append(f"p99 of seconds, binding to raw: {_interval(load['ratio_p99'])}")
-    found += [
-        f"saturated ({each['side']}): {each['saturated']}"
-        for each in load["stretches"]
-        if each["saturated"]
-    ]
-    foreign = [each["machine"]["foreign"] or 0.0 for each in load["stretches"]]
-    late = [each["machine"]["hiccups_ms"].get("p99", 0.0) for each in load["stretches"]]
-    if foreign:
-        found.append(
-            f"machine: others used up to {max(foreign):.0%} of it, timers up to {max(late):.1f} ms late at p99"
-        )
-    return found
-
-
-def _interval(each: Sequence[float]) -> str:
-    return f"{each[0]:.2f} ({each[1]:.2f} to {each[2]:.2f})"
-
-
-def _ms(value: float | None) -> str:
-    return "never" if value is None else f"{value:.1f} ms"

@@ -157,9 +157,9 @@ class _Sender:
                 row = 0
                 await asyncio.sleep((due - now) / 1e9)
                 now = clock()
+            if now >= self._until:
+                return index
             if room is not None:
-                if now >= self._until:
-                    return index
                 await room.acquire()
             task = loop.create_task(self._one(index, room))
             self._open.add(task)

@@ -6,6 +6,7 @@ them is under load at a time. One run judges every limit of the contract.
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass, field
 from functools import partial
@@ -257,7 +258,12 @@ def ratio(result: Latency, binding: str, control: str, seed: int) -> list[float]
         sides.append([float(each) for each in found if each != LOST])
     if min(map(len, sides)) < RATIO_BLOCKS:
         return None
-    return [round(each, 3) for each in intervals.ratio_interval(*sides, seed=seed)]
+    return rounded(intervals.ratio_interval(*sides, seed=seed))
+
+
+def rounded(interval: Sequence[float]) -> list[float] | None:
+    """Return an interval as the report has it; None where a bound is not finite."""
+    return [round(each, 3) for each in interval] if all(map(math.isfinite, interval)) else None
 
 
 def latency_facts(result: Latency, binding: str, control: str, seed: int) -> dict[str, Any]:
@@ -311,7 +317,7 @@ class Throughput:
                 }
                 for side in (binding, control)
             },
-            "ratio": [round(each, 3) for each in ratio],
+            "ratio": rounded(ratio),
             "machine": [each.facts() for each in self.usages],
         }
 

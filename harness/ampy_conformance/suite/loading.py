@@ -19,7 +19,7 @@ from ampy_conformance.load.exceedance import LOST
 from ampy_conformance.load.run import Shape
 from ampy_conformance.load.schedule import DEFAULT_MIX, Offered
 from ampy_conformance.load.side import NEVER, Access, ClockTrouble, Side
-from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed
+from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed, NotRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -250,7 +250,8 @@ class Loading:
         try:
             yield
         except DriverRefused as refusal:
-            if refusal.op == "load_plan" and refusal.code == "unsupported":
+            claimed = "slo" in self.session.hello.profiles
+            if refusal.op == "load_plan" and refusal.code == "unsupported" and not claimed:
                 raise NotClaimed(
                     "the driver has no load_plan: nothing can be measured"
                 ) from refusal
@@ -330,6 +331,11 @@ class Loading:
         return stretches, max(20, int(REPLAY_SHARE * self.offered().rate * self.wish.shape.stretch))
 
     def _connect(self, connectable: str) -> tuple[Driver, str]:
+        if connectable.startswith("tcp:"):
+            raise NotRun(
+                "load: a driver attached over tcp: is one process, and a load needs one that sends and "
+                "one that receives; let the suite start it with exec:"
+            )
         contract = self.session.contract
         driver = drivers.connect(connectable, time_scale=self.session.options.time_scale)
         try:
