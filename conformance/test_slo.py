@@ -34,3 +34,10 @@ def test_live_records_are_in_time_while_a_replay_goes_on(lab, loads):
     """Records that the group has missed are replayed beside the load, and the limits still hold."""
     lab.needs_profile("replay")
     lab.judge_replay("RPL-11", loads.replay())
+
+
+@pytest.mark.clause("BKP-03")
+def test_pressure_under_load_loses_nothing(lab, loads):
+    """A consumer hangs while records flow: producers that can wait wait, and nothing is lost."""
+    lab.needs_profile("backpressure")
+    lab.judge_pressure("BKP-03", loads.pressure())

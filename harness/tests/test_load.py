@@ -122,7 +122,7 @@ def test_what_is_not_confirmed_does_not_fail() -> None:
     [
         (rounds(SLOW, SLOW), "environment: the raw client beside it"),
         (rounds(SLOW, starved="the machine is busy"), "environment: the machine is busy"),
-        (rounds([2 * MS] * 250), "too short to decide: 40 blocks of 100 ms, 368 are needed"),
+        (rounds([2 * MS] * 250), "too short to decide: 40 blocks of 100 ms, 390 are needed"),
         (rounds(CLUSTERED), "one event of the machine may be the cause"),
     ],
 )

@@ -233,7 +233,9 @@ class Side:
             "open_producer", bus=bus, producer=handle, name="load@1", source="load", run_id="load"
         )
 
-    def subscribe(self, handle: str, domain: str, env: str, *, start: str) -> None:
+    def subscribe(
+        self, handle: str, domain: str, env: str, *, start: str, credit: int | None = None
+    ) -> None:
         """Let the receiver subscribe to a domain."""
         major = next(
             each.sample.topic.split(".")[3]
@@ -248,7 +250,7 @@ class Side:
             group=self._access.group(f"{handle}-{self.name}-{env}"),
             member="load",
             start=start,
-            credit=self._tuning["max_in_flight"],
+            credit=credit or self._tuning["max_in_flight"],
         )
 
     @property

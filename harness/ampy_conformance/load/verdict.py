@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from ampy_conformance.load.exceedance import Series
 
-ALPHA = 0.05
+# The error of each bound, look by look. Early looks are stricter: when few bursts were seen, their
+# sizes are hardly known, and the simulation is wrong there most often. 578 blocks of 100 ms without
+# any exceedance still decide the first look of a minute.
+ALPHAS = {1: (0.02,), 2: (0.003, 0.02)}
 ALLOWED = 0.01
 # A failure is gross when at least this share exceeds the limit: then the control need not be proven
 # to keep it, but its share has to be less than a third of the binding's, bound against bound.
@@ -82,15 +85,16 @@ class Judge:
 
     limit_ns: int
     looks: int = 2
-    alpha: float = ALPHA
     allowed: float = ALLOWED
     stage: Stage = Stage.LOOK
     _rounds: list[Round] = field(default_factory=list)
+    _alpha: float = 0.0
 
     def add(self, each: Round) -> Decision | None:
         """Take a round and return the verdict, or None where it takes another round."""
         if self.stage is Stage.CONFIRM:
             return self._confirmed(each)
+        self._alpha = ALPHAS[self.looks][len(self._rounds)]
         self._rounds.append(each)
         last = len(self._rounds) >= self.looks
         binding, control = self._look(self._rounds)
@@ -121,13 +125,12 @@ class Judge:
         return self._decide(Outcome.FAIL, why, binding, control)
 
     def _look(self, rounds: Sequence[Round]) -> tuple[Look, Look]:
-        alpha = self.alpha / self.looks
         sides = (
             [one for each in rounds for one in each.binding],
             [one for each in rounds for one in each.control],
         )
         binding, control = (
-            exceedance.look(each, self.limit_ns, alpha=alpha, allowed=self.allowed)
+            exceedance.look(each, self.limit_ns, alpha=self._alpha, allowed=self.allowed)
             for each in sides
         )
         return binding, control
@@ -152,11 +155,11 @@ class Judge:
         """Tell whether losses alone are proven to be more than is allowed."""
         size = binding.effective * binding.lost / max(1, binding.exceeding)
         share = binding.lost / binding.records
-        low, _ = clopper_pearson(share * size, size, self.alpha / self.looks)
+        low, _ = clopper_pearson(share * size, size, self._alpha)
         return low > self.allowed
 
     def _undecided(self, binding: Look, control: Look) -> str:
-        need = exceedance.needed_blocks(self.alpha / self.looks, self.allowed)
+        need = exceedance.needed_blocks(self._alpha, self.allowed)
         if control.low > self.allowed:
             return f"environment: the raw client itself exceeds the limit ({control.share:.1%})"
         if not binding.exceeding and binding.effective < need:

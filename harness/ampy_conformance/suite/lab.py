@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ampy_conformance.driver import Driver
     from ampy_conformance.load.run import Throughput
     from ampy_conformance.load.verdict import Decision
-    from ampy_conformance.suite.loading import Replayed
+    from ampy_conformance.suite.loading import Pressed, Replayed
     from ampy_conformance.suite.session import Session
     from ampy_conformance.suite.trials import Trial
 
@@ -413,6 +413,27 @@ class Lab(WireSide):
         if open_ones:
             raise Inconclusive(open_ones[0])
         self.true(clause, holds=True, says="")
+
+    def judge_pressure(self, clause: str, found: Pressed) -> None:
+        """Judge what a consumer that hangs does to a load: who can wait waits, and nothing is lost."""
+        self.controlled = True
+        self.covered(found.hung, "the consumer that had to hang was given nothing")
+        self.true(
+            clause,
+            not found.lost,
+            "records acknowledged under load and pressure are not in the log",
+            expected=found.acknowledged,
+            seen=found.acknowledged - found.lost,
+        )
+        self.covered(
+            not found.undelivered,
+            f"{found.undelivered} acknowledged records are in the log and were not delivered in time",
+        )
+        self.covered(found.waited, f"no record of {found.low} was held up: nobody heard of the lag")
+        self.note(
+            f"{clause}: {found.waited} records of {found.low} held up, {found.urgent_refused} of "
+            f"{found.urgent} urgent ones refused, {found.acknowledged} acknowledged and delivered"
+        )
 
     # -- fitness ------------------------------------------------------------------------
 

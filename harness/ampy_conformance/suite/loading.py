@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,10 @@ RATE = 1050.0
 BENCH_SECONDS = 10.0
 # What is replayed beside the load, and how many records for each that is sent live meanwhile.
 REPLAYED, REPLAY_SHARE = "bars", 0.25
+# Pressure: a consumer of urgent records hangs, and producers of the lowest class have to wait.
+URGENT, LOW, PRESSED_RATE = "orders", "C", 150.0
+PRESSURE = {"lag_high": 20, "lag_low": 5, "publish_timeout_ms": 1000}
+HELD_NS = 500_000_000
 # What the contract gives as its target, records a second (section 13).
 TARGET = 10_000
 BINDING, CONTROL = "binding", "control"
@@ -98,6 +103,61 @@ class Loading:
     def replay(self) -> Replayed:
         """Return a latency run with a replay beside it; raises what prevented it."""
         return self._once("replay", self._replay)  # type: ignore[no-any-return]
+
+    def pressure(self) -> Pressed:
+        """Return a load beside a consumer that hangs for a while; raises what prevented it."""
+        return self._once("pressure", self._pressure)  # type: ignore[no-any-return]
+
+    def _pressure(self) -> Pressed:
+        shape, seed = self.wish.shape, str(self.session.options.seed)
+        low = next(
+            name
+            for name, each in self.session.contract.domains.items()
+            if each.qos == LOW and each.payloads
+        )
+        offered = Offered(PRESSED_RATE, ((300, 1.0),), (URGENT, low))
+        with (
+            self._environment(),
+            self._sides(offered, "dev", "paper", tuning=PRESSURE) as (binding, control),
+        ):
+            seconds = max(4.0, shape.stretch / 2)
+            hanging = Hanging(binding, URGENT)
+            release = threading.Timer(seconds * 0.6, hanging.release)
+            self.tell("a consumer hangs while records flow", seconds)
+            release.start()
+            try:
+                one = binding.stretch(seconds, 0.0, shape.drain + 3.0, f"{seed} pressure")
+            finally:
+                release.cancel()
+                hanging.release()
+            good = {n for n, each in enumerate(one.outcomes) if each == 0}
+            missing = {n for n in good if one.latency[n] == LOST}
+            stored: set[int] = set()
+            for domain in {one.domains[n] for n in missing}:
+                self.tell(f"reading the log: {domain}", shape.drain)
+                stored |= control.drain(
+                    sum(one.domains[n] == domain for n in range(len(one.times))),
+                    binding.marker,
+                    domain,
+                    binding.env,
+                    run.VERIFY_DRAINS * shape.drain,
+                )
+            waited = [
+                n
+                for n, each in enumerate(one.domains)
+                if each == low and (n not in good or one.returned[n] - one.called[n] > HELD_NS)
+            ]
+            urgent = [n for n, each in enumerate(one.domains) if each == URGENT]
+            return Pressed(
+                hung=hanging.held,
+                low=low,
+                waited=len(waited),
+                acknowledged=len(good),
+                undelivered=len(missing),
+                lost=len(missing - stored),
+                urgent=len(urgent),
+                urgent_refused=sum(n not in good for n in urgent),
+            )
 
     # -- for operators ----------------------------------------------------------------------
 
@@ -273,7 +333,13 @@ class Loading:
 
     @contextlib.contextmanager
     def _sides(
-        self, offered: Offered, env: str, other: str, *, tape: bool = False
+        self,
+        offered: Offered,
+        env: str,
+        other: str,
+        *,
+        tape: bool = False,
+        tuning: Mapping[str, int] | None = None,
     ) -> Iterator[tuple[Side, Side]]:
         """Open the binding in one env and the raw client in another, on a lane of their own.
 
@@ -292,7 +358,7 @@ class Loading:
         with contextlib.ExitStack() as stack:
             stack.callback(lane.close)
             binding = self._side(
-                lane, url, BINDING, self.session.options.driver, env, offered, beside
+                lane, url, BINDING, self.session.options.driver, env, offered, beside, tuning
             )
             stack.callback(binding.close)
             control = self._side(lane, url, CONTROL, CONTROLS[broker.kind], other, offered, beside)
@@ -308,6 +374,7 @@ class Loading:
         env: str,
         offered: Offered,
         beside: Mapping[str, int],
+        tuning: Mapping[str, int] | None = None,
     ) -> Side:
         contract = self.session.contract
         return Side(
@@ -319,6 +386,7 @@ class Loading:
             offered,
             env=env,
             marker=self._marker(name),
+            tuning=tuning,
             first=self._tape.count if self._tape and name == BINDING else 0,
         )
 
@@ -346,6 +414,55 @@ class Loading:
         name = "{name} {version}".format(**hello.identity)
         client = hello.identity.get("client")
         return driver, f"{name} ({client})" if client else name
+
+
+@dataclass(frozen=True)
+class Pressed:
+    """What became of records while a consumer hung: counts. `waited`: those of a domain that can."""
+
+    hung: int
+    low: str
+    waited: int
+    acknowledged: int
+    undelivered: int
+    lost: int
+    urgent: int
+    urgent_refused: int
+
+
+class Hanging:
+    """A consumer beside the load whose handler hangs until it is released."""
+
+    def __init__(self, side: Side, domain: str) -> None:
+        self._driver = side.receiver
+        self._lock = threading.Lock()
+        self._open: list[str] = []
+        self._released = False
+        self.held = 0
+        self._driver.on_event("hanging", self._take)
+        side.subscribe("hanging", domain, side.env, start="latest", credit=1)
+
+    def _take(self, frame: Mapping[str, Any]) -> None:
+        if frame["event"] != "deliver":
+            return
+        with self._lock:
+            if not self._released:
+                self._open.append(frame["delivery"])
+                self.held += 1
+                return
+        self._settle([frame["delivery"]])
+
+    def _settle(self, deliveries: Sequence[str]) -> None:
+        verdicts = [{"delivery": each, "verdict": "ack"} for each in deliveries]
+        if verdicts:
+            self._driver.send("settle", subscription="hanging", verdicts=verdicts)
+
+    def release(self) -> None:
+        """Let the handler work from now on."""
+        with self._lock:
+            waiting, self._open = self._open, []
+            self._released = True
+        self._settle(waiting)
 
 
 @dataclass(frozen=True)
