@@ -19,7 +19,7 @@ from lxml import etree, html
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from ampy_conformance.report import console, difference, facts, formats, grid, lines, plots, safe
+from ampy_conformance.report import console, difference, facts, formats, grid, lines, safe
 
 HERE = Path(__file__).parent
 OUTCOMES = {
@@ -470,6 +470,17 @@ def test_what_is_read_can_be_shown_whatever_stands_anywhere(tmp_path, part):
     assert shown > 50
 
 
+THROUGHPUT = {
+    "kind": "load", "what": "throughput", "quick": True, "seed": 1, "target": 10_000, "in_flight": 64,
+    "offered": {"rate": 1000.0, "mix": [{"bytes": 300, "share": 1.0}], "domains": ["bars"]},
+    "sides": {"binding": "reference", "control": "nats-py <2.14>"}, "ratio": [0.8, 0.7, 0.9],
+    "rates": {
+        "binding": {"windows": [8000.0, 8100.0], "median": 8050.0},
+        "control": {"windows": [10000.0, 10100.0], "median": 10050.0},
+    },
+}  # fmt: skip
+
+
 def test_what_struck_is_in_the_page(tmp_path):
     whole = lines.read(saved.write(tmp_path / "r.jsonl", extra=[TRIAL]))
     page = html.fromstring(text_of("html", whole))
@@ -480,19 +491,17 @@ def test_what_struck_is_in_the_page(tmp_path):
     assert rows == [["kill", "SIGKILL", "3", "17", "\u2013", "yes"], ["lost", "12 (1)"]]
 
 
-def test_measurements_are_drawn_by_what_is_named_for_them(tmp_path, monkeypatch):
-    monkeypatch.setitem(
-        plots.DRAWN,
-        "weather",
-        lambda rows: [(f"Sky {rows[0]['is']}", "<svg><title>sky</title></svg>")],
-    )
-    whole = lines.read(
-        saved.write(tmp_path / "r.jsonl", extra=[{"kind": "weather", "is": "<fair>"}])
-    )
+def test_load_runs_are_drawn(tmp_path):
+    whole = lines.read(saved.write(tmp_path / "r.jsonl", extra=[THROUGHPUT]))
     page = html.fromstring(text_of("html", whole))
-    (figure,) = page.xpath("//section[@id='plots']//figure")
-    assert figure.xpath(".//*[local-name()='svg']")
-    assert figure.xpath("string(figcaption)") == "Sky <fair>"
+    figures = page.xpath("//section[@id='plots']//figure")
+    assert [each.xpath("string(figcaption)") for each in figures] == [
+        "Throughput by second",
+        "Binding against the raw client",
+    ]
+    drawn = figures[0].xpath(".//*[local-name()='svg']")[0].text_content()
+    assert "target 10000/s" in drawn
+    assert "raw client: nats-py <2.14>" in drawn
     assert not html.fromstring(
         text_of("html", lines.read(saved.write(tmp_path / "p.jsonl")))
     ).xpath("//section[@id='plots']")

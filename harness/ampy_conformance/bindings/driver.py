@@ -24,7 +24,7 @@ from ampy_conformance.bindings.store import Store
 from ampy_conformance.bindings.subscription import Subscription
 from ampy_conformance.bindings.transport import Refusal, Tuning, Unknown
 from ampy_conformance.contract import load, payloads
-from ampy_conformance.kit import Driver, Refused
+from ampy_conformance.kit import Driver, Loads, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,7 @@ PROFILES = (
     "backpressure",
     "replay",
     "metrics",
+    "slo",
 )
 
 
@@ -91,6 +92,7 @@ class ReferenceDriver(Driver):
         self.subscriptions: dict[str, Subscription] = {}
         self.services: dict[str, ReplayService] = {}
         self.counters = type(self).meter()
+        self.loads = Loads(self.emit)
 
     # -- buses --------------------------------------------------------------------------
 
@@ -120,6 +122,7 @@ class ReferenceDriver(Driver):
 
     async def stop(self, frame: Frame) -> None:  # noqa: ARG002 (the kit's signature)
         """Close every bus."""
+        self.loads.close()
         for handle in list(self.buses):
             await self.close({"bus": handle})
 
@@ -140,10 +143,14 @@ class ReferenceDriver(Driver):
 
     async def publish(self, frame: Frame) -> Frame:
         """Publish records one after the other: a producer's order is the order of its calls."""
-        if frame["producer"] not in self.producers:
-            raise Refused("bad_request", f"there is no producer {frame['producer']!r}")
-        bus, builder = self.producers[frame["producer"]]
+        bus, builder = self._producer(frame)
         return {"results": [await self._publish(bus, builder, each) for each in frame["records"]]}
+
+    def _producer(self, frame: Frame) -> tuple[Bus, EnvelopeBuilder]:
+        handle = frame.get("producer")
+        if handle not in self.producers:
+            raise Refused("bad_request", f"there is no producer {handle!r}")
+        return self.producers[handle]
 
     async def _publish(self, bus: Bus, builder: EnvelopeBuilder, record: Frame) -> Frame:
         called = time.monotonic_ns()
@@ -280,6 +287,14 @@ class ReferenceDriver(Driver):
             await bus.transport.publish(each.topic, each.headers, each.payload, each.message_id)
 
         return signal
+
+    async def load_plan(self, frame: Frame) -> None:
+        """Send, or acknowledge, a load and stamp it."""
+        if "subscription" in frame:
+            self._subscription(frame).load = self.loads.receive(frame)
+            return
+        bus, builder = self._producer(frame)
+        self.loads.send(frame, lambda record: self._publish(bus, builder, record))
 
     async def lag(self, frame: Frame) -> Frame:
         """Return how many records wait for the group, and whether producers are told so."""

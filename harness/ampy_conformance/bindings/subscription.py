@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ampy_conformance.bindings.records import Record
     from ampy_conformance.bindings.store import Store
     from ampy_conformance.bindings.transport import Membership, Transport
+    from ampy_conformance.kit import Receiver
 
     Emit = Callable[..., None]
     Signal = Callable[[str, int, bool], Any]
@@ -50,6 +51,7 @@ class Subscription:
         self.group = group
         self.membership: Membership | None = None
         self.alarm: pressure.Alarm | None = None
+        self.load: Receiver | None = None
         self._wake = asyncio.Event()
         self._acks: dict[int, asyncio.Task[bool]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -86,6 +88,10 @@ class Subscription:
             self.meter.retried(record.topic, record.trouble or "timeout")
         elif record.replay is None:
             self.meter.delivered(record.topic, record.known.get("produced_at", ""))
+        if self.load is not None:
+            self.load.delivered(record.body)
+            asyncio.get_running_loop().call_soon(self._handled, record)
+            return
         more = {"replay": record.replay} if record.replay else {}
         self._emit(
             "deliver",
@@ -100,6 +106,15 @@ class Subscription:
             t_ns=int(record.delivered_at * 1e9),
             **more,
         )
+
+    def _handled(self, record: Record) -> None:
+        """Be the handler of a load: every record takes effect at once."""
+        assert record.delivery is not None
+        found, actions = self.core.settled(record.delivery, "ack", time.monotonic())
+        if found is not None:
+            self.act(actions)
+            self._acks.pop(id(record), None)
+            self.meter.consumed(record.topic, self.group)
 
     async def _ack(self, record: Record) -> bool:
         if record.replay is not None:

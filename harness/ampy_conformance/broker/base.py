@@ -206,6 +206,13 @@ class Lane(ABC):
         """Return where a proxy may stand before the broker; None where none can."""
         return Approach(self.url)
 
+    def untap(self) -> str:
+        """Let the observer stop listening to what passes, and return the URL past every relay.
+
+        For loads: what is noted of every record would be measured. Reading the log still works.
+        """
+        return self.url
+
     @abstractmethod
     def observe(self) -> Observer:
         """Return the lane's observer, whose tap has been listening since the lane was made."""

@@ -41,10 +41,11 @@ class KafkaLane(Lane):
     """The contract's topics, empty at the beginning, until the next lane is made."""
 
     def __init__(
-        self, name: str, url: str, observer: KafkaObserver, before: Approach | None
+        self, name: str, url: str, direct: str, observer: KafkaObserver, before: Approach | None
     ) -> None:
         self.name = name
         self.url = url
+        self._direct = direct
         self._before = before
         self.names = {}
         self._observer = observer
@@ -56,6 +57,10 @@ class KafkaLane(Lane):
     def approach(self) -> Approach | None:
         """Return where a proxy may stand before the broker."""
         return self._before
+
+    def untap(self) -> str:
+        """Return the URL of the listener that leads past the relay."""
+        return self._direct
 
     def observe(self) -> KafkaObserver:
         """Return the lane's observer."""
@@ -109,11 +114,14 @@ class _Kafka(Broker):
             old = set(kafka_admin.group_names(self._link))
             name = f"{self._run}-{next(self._numbers)}"
             observer = KafkaObserver(*self._where, self._topics, ends, old, follows=self._follows)
-            self._current = KafkaLane(name, self._url, observer, self._approach())
+            self._current = KafkaLane(name, self._url, self._straight(), observer, self._approach())
             return self._current
 
     def _approach(self) -> Approach | None:
         return None
+
+    def _straight(self) -> str:
+        return "kafka://{}:{}".format(*self._where)
 
     def _leave(self) -> None:
         if self._current is not None:

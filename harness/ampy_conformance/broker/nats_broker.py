@@ -35,6 +35,11 @@ class NatsLane(Lane):
             self._observer.close()
             raise
 
+    def untap(self) -> str:
+        """Let the observer stop listening to what passes."""
+        self._observer.untap()
+        return self.url
+
     def observe(self) -> NatsObserver:
         """Return the lane's observer."""
         return self._observer

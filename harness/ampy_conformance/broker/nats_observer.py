@@ -37,10 +37,15 @@ class NatsObserver(Observer):
         self._made: dict[str, str] = {}
         self._reading = threading.Lock()
         first = {each.partition(".")[0] for every in self._patterns.values() for each in every}
-        for token in sorted(first):
-            self._link.subscribe(f"{token}.>", self._seen)
+        self._taps = [self._link.subscribe(f"{each}.>", self._seen) for each in sorted(first)]
         self._link.subscribe("$JS.EVENT.ADVISORY.>", lambda _: self._notify())
         self._link.ping()
+
+    def untap(self) -> None:
+        """Stop listening to what passes."""
+        for each in self._taps:
+            self._link.unsubscribe(each)
+        self._taps = []
 
     def make_streams(self, *, anew: bool) -> None:
         """Create the streams of the lane, empty; `anew` deletes those of that name first."""

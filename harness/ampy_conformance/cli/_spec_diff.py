@@ -158,11 +158,12 @@ def _sarif(result: Result, within: str) -> dict[str, Any]:
     found = [
         sarif.Result(
             rule=each.rule.id,
-            grade=rendering.LEVELS[each.gravest],
+            level=rendering.LEVELS[each.gravest],
             message=f"{each.change.where}: {rendering.what(each)}. {each.rule.says} "
             f"Producers: {each.rule.producers}; consumers: {each.rule.consumers}.",
-            where=f"{within}/{each.change.file}:{max(each.change.line, 1)}",
-            part=f"{each.change.where} {each.change.kind} {each.change.note or ''}".strip(),
+            file=f"{within}/{each.change.file}",
+            line=each.change.line,
+            key=f"{each.change.where} {each.change.kind} {each.change.note or ''}",
             properties={"clauses": list(each.clauses), "domains": list(each.domains)},
         )
         for each in result.changes
@@ -170,5 +171,5 @@ def _sarif(result: Result, within: str) -> dict[str, Any]:
     if result.exit_code in (1, 3):
         named.append(sarif.Rule("gate", "The declared version covers what the changes demand."))
         message = result.sentence
-        found.append(sarif.Result("gate", "error", message, f"{within}/contract.yaml:1"))
+        found.append(sarif.Result("gate", "error", message, f"{within}/contract.yaml"))
     return sarif.log(named, found)

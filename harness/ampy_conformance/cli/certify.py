@@ -78,6 +78,11 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
 @click.option(
     "--known-failures", type=click.Path(path_type=Path), help="YAML list of accepted failures."
 )
+@click.option(
+    "--quick-load",
+    is_flag=True,
+    help="With --profile slo: a short look, which never passes a limit.",
+)
 @click.option("--strict", is_flag=True, help="Warnings (SHOULD) fail the run.")
 @click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
 @click.option(
@@ -131,6 +136,7 @@ def command(
     provision: str,
     dedicated_broker: bool,
     known_failures: Path | None,
+    quick_load: bool,
     strict: bool,
     spec: Path | None,
     time_scale: float,
@@ -179,6 +185,7 @@ def command(
             status=Path(scratch) / "status",
             provision=provision,
             excerpts=payload_excerpts,
+            load="quick" if quick_load else "full",
         )
         log = Path(scratch) / "pytest.log"
         target.unlink(missing_ok=True)
@@ -229,12 +236,12 @@ def _watch(
     with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         task = progress.add_task("connecting", total=None, now="")
         told: Counter[str] = Counter()
-        begun = False
         for line in follow.lines(path, process):
             if line is not None:
-                begun = True
                 _step(progress, task, line, told, verbose=verbose)
-            elif not begun and status.exists():
+                if line["kind"] in ("run", "case", "load"):
+                    status.unlink(missing_ok=True)
+            elif status.exists():
                 progress.update(task, now=status.read_text("utf-8"))
 
 

@@ -64,12 +64,16 @@ class Ambiguity:
 
 @dataclass(frozen=True)
 class Profile:
-    """A set of clauses that a binding claims, and passes, as a whole."""
+    """A set of clauses that a binding claims, and passes, as a whole.
+
+    `on_request`: it is judged only where a run asks for it, because that takes minutes.
+    """
 
     name: str
     title: str
     optional: bool
     claimable: bool = True
+    on_request: bool = False
 
 
 def read_yaml(path: Path) -> Any:

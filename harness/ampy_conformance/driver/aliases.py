@@ -14,6 +14,10 @@ ALIASES: dict[str, str | Shipped] = {
     "mem": "py:ampy_conformance.bindings.memory_driver:Driver",
     "kafka": "py:ampy_conformance.bindings.kafka_driver:Driver",
     "nats": "py:ampy_conformance.bindings.nats_driver:Driver",
+    # The client library and nothing else: the control of the load tests.
+    "raw-kafka": "py:ampy_conformance.bindings.raw_kafka:Driver",
+    "raw-mem": "py:ampy_conformance.bindings.raw:MemoryDriver",
+    "raw-nats": "py:ampy_conformance.bindings.raw_nats:Driver",
     "ampy-bus-python": python("ampy-bus-python"),
     "ampy-bus-go": go("ampy-bus-go", "nats"),
     "ampy-bus-go-kafka": go("ampy-bus-go", "kafka"),
@@ -38,4 +42,4 @@ def prepare(connectable: str, say: Callable[[str], None]) -> None:
 
 
 # What a shipped driver needs beside the default installation: an extra of this distribution.
-EXTRAS = {"kafka": "kafka"}
+EXTRAS = {"kafka": "kafka", "raw-kafka": "kafka"}

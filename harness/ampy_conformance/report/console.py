@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from ampy_conformance.report import facts, safe
+from ampy_conformance.report import facts, loads, safe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +57,7 @@ def show(report: Report, console: Console, path: Path | None = None) -> None:
     if report.trials:
         console.print(_trials(report))
         console.print(_chances(report))
+    loads.show(report.loads, console)
     style = {0: "bold green", 1: "bold red"}.get(report.end["exit"], "bold yellow")
     console.print(f"[{style}]{escape(report.end['verdict'])}[/]")
     for each in report.end["stale"]:

@@ -1,6 +1,6 @@
 """The canonical report: JSON Lines, written while the run goes on, and read back.
 
-The first line is of kind `run`, then one `case` a test, one `clause` for every clause of
+The first line is of kind `run`, then one `case` a test, one `load` for every load run, one `clause` for every clause of
 the contract, and last `end`, which carries the SHA-256 of all bytes before it. A file
 without that line, or whose digest differs, is corrupt and is never judged.
 """
@@ -27,7 +27,7 @@ SCHEMA_VERSION = 1
 
 Line = dict[str, Any]
 
-MAIN = ("run", "start", "case", "trial", "shared", "clause", "end")
+MAIN = ("run", "start", "case", "trial", "load", "shared", "clause", "end")
 
 
 class CorruptReport(UsageError):
@@ -71,6 +71,7 @@ class Report:
     clauses: dict[str, Line]
     end: Line
     trials: tuple[Line, ...] = ()
+    loads: tuple[Line, ...] = ()
     shared: dict[str, Line] = field(default_factory=dict)
     others: tuple[Line, ...] = ()
 
@@ -112,6 +113,7 @@ def parse(raw: bytes, name: str) -> Report:
         clauses={row["id"]: row for row in rows if row["kind"] == "clause"},
         end=rows[-1],
         trials=tuple(row for row in rows if row["kind"] == "trial"),
+        loads=tuple(row for row in rows if row["kind"] == "load"),
         shared={row["name"]: row for row in rows if row["kind"] == "shared"},
         others=tuple(row for row in rows if row["kind"] not in MAIN),
     )

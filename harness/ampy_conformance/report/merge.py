@@ -59,14 +59,16 @@ def merge(shards: Sequence[tuple[str, Report]], path: Path) -> None:
     for number, report in enumerate(whole, 1):
         for each in report.shared.values():
             writer.write(**each | {"name": f"{number}/{each['name']}"})
-        for each in (*report.trials, *report.others):
+        for each in (*report.trials, *report.loads, *report.others):
             writer.write(**each)
     for each in (*cases.values(), *clauses):
         writer.write(**each)
     end = verdict.end(
         clauses,
         {
-            name: verdict.Profile(each["claimed"], each.get("claimable", True))
+            name: verdict.Profile(
+                each["claimed"], each.get("claimable", True), each.get("unasked", False)
+            )
             for name, each in whole[0].end["profiles"].items()
         },
         selected=not complete,

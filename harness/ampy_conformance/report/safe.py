@@ -83,6 +83,7 @@ def report(whole: Report) -> Report:
         end=clean(whole.end),
         trials=tuple(clean(each) for each in whole.trials),
         shared={each["name"]: each for each in map(clean, whole.shared.values())},
+        loads=tuple(clean(each) for each in whole.loads),
         others=tuple(clean(each) for each in whole.others),
     )
 

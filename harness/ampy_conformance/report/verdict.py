@@ -18,10 +18,15 @@ RAN = (Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.KNOWN, Outcome.INCONCLU
 
 @dataclass(frozen=True)
 class Profile:
-    """Whether the binding claims a profile, and whether any binding can."""
+    """Whether the binding claims a profile, and whether any binding can.
+
+    `unasked`: it claims it, it is judged on request only, and was not asked for; then it does not count
+    among the claimed ones.
+    """
 
     claimed: bool
     claimable: bool = True
+    unasked: bool = False
 
 
 def end(
@@ -64,6 +69,7 @@ def _profile(name: str, clauses: Sequence[Line], profile: Profile) -> dict[str, 
     return {
         "claimed": profile.claimed,
         "claimable": profile.claimable,
+        "unasked": profile.unasked,
         "clauses": len(mine),
         "must": len(must),
         "must_passed": sum(each["outcome"] in (Outcome.PASS, Outcome.WARN) for each in must),
@@ -76,8 +82,15 @@ def _verdict(
     code: Exit, profiles: Mapping[str, Profile], *, selected: bool, trouble: str | None
 ) -> str:
     mine = [name for name, each in profiles.items() if each.claimed]
-    others = [name for name, each in profiles.items() if not each.claimed and each.claimable]
+    unasked = [name for name, each in profiles.items() if each.unasked]
+    others = [
+        name
+        for name, each in profiles.items()
+        if not each.claimed and each.claimable and not each.unasked
+    ]
     scope = f"{', '.join(mine)}; not claimed: {', '.join(others) or 'none'}"
+    if unasked:
+        scope += f"; claimed, and not asked for: {', '.join(unasked)}"
     if code is Exit.CONFORMANT:
         return "what was selected passed" if selected else f"conformant: {scope}"
     words = {

@@ -37,6 +37,7 @@ class Request:
     status: Path | None = None
     provision: str = "process"
     excerpts: bool = False
+    load: str = "full"
     extra: tuple[str, ...] = field(default=())
 
 
@@ -55,6 +56,7 @@ def command(request: Request) -> list[str]:
         "--known-failures": request.known_failures,
         "--status": request.status,
         "--provision": request.provision,
+        "--load": request.load,
         "-k": request.case,
     }
     for name, value in options.items():

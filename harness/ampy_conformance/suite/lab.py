@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ampy_conformance._errors import ConformError
 from ampy_conformance.broker import BrokerError
 from ampy_conformance.driver import DriverError, DriverRefused
-from ampy_conformance.suite import handlers
+from ampy_conformance.load import verdict as loads
+from ampy_conformance.suite import handlers, loading
 from ampy_conformance.suite.bus import Bus, Producer, Published, Subscription
 from ampy_conformance.suite.verdicts import ClauseFailed, Inconclusive, NotClaimed, NotRun
 from ampy_conformance.suite.wire import WireSide
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from ampy_conformance.broker import WireRecord
     from ampy_conformance.contract.samples import Sample
     from ampy_conformance.driver import Driver
+    from ampy_conformance.load.run import Throughput
+    from ampy_conformance.load.verdict import Decision
     from ampy_conformance.suite.evidence import Evidence
+    from ampy_conformance.suite.loading import Pressed, Replayed
     from ampy_conformance.suite.session import Session
     from ampy_conformance.suite.trials import Trial
 
@@ -339,6 +343,101 @@ class Lab(WireSide):
             self.true(each, holds=True, says=result.rule.means)
         if result.total:
             self.note(f"{name}: {result.total} of {result.covered}")
+
+    # -- loads --------------------------------------------------------------------------
+
+    def judge_load(self, clause: str, decision: Decision | None) -> None:
+        """Judge a limit by what a load run decided; what it left open is inconclusive, with the reason."""
+        self.controlled = True
+        self.covered(decision, "no domain of this clause was under load")
+        assert decision is not None
+        shown = f"{decision.binding.share:.3%} of {decision.binding.records} records over the limit"
+        self.note(f"{clause}: {shown}, raw client {decision.control.share:.3%}")
+        if decision.outcome is loads.Outcome.FAIL:
+            expected = f"at most {decision.binding.allowed:.0%} over {decision.binding.limit_ns / 1e6:g} ms"
+            raise ClauseFailed(clause, decision.reason, expected, shown)
+        if decision.outcome is loads.Outcome.INCONCLUSIVE:
+            raise Inconclusive(decision.reason)
+        self.true(clause, holds=True, says="")
+
+    def judge_capacity(self, clause: str, found: Throughput) -> None:
+        """Judge the throughput that was shown; a miss is a warning, since no load is laid down (A-54)."""
+        self.controlled = True
+        seed, target = self.session.options.seed, loading.TARGET
+        low, high = found.interval(loading.BINDING, seed)[1:]
+        raw = found.interval(loading.CONTROL, seed)
+        acknowledged = found.acknowledged[loading.BINDING]
+        missing = acknowledged - found.verified[loading.BINDING]
+        self.note(
+            f"{clause}: {found.interval(loading.BINDING, seed)[0]:.0f} records/s "
+            f"({low:.0f} to {high:.0f}), raw client {raw[0]:.0f}"
+        )
+        self.covered(acknowledged, "nothing was acknowledged")
+        self.covered(
+            not missing or found.verified[loading.CONTROL] == found.acknowledged[loading.CONTROL],
+            "not everything that the raw client had acknowledged was found in the log in time",
+        )
+        self.true(
+            clause,
+            not missing,
+            "records acknowledged under load are not in the log",
+            expected=acknowledged,
+            seen=found.verified[loading.BINDING],
+        )
+        if low >= target:
+            return
+        if raw[1] < target:
+            raise Inconclusive(
+                f"environment: {target} records/s are not shown ({low:.0f} to {high:.0f}), and the raw "
+                f"client is not proven to reach them here either ({raw[1]:.0f} to {raw[2]:.0f})"
+            )
+        self.warn(
+            clause,
+            f"{target} records/s are not shown with one producer: {low:.0f} to {high:.0f} "
+            f"(the raw client: {raw[0]:.0f})",
+        )
+
+    def judge_replay(self, clause: str, found: Replayed) -> None:
+        """Judge a replay beside a load: it comes, and the live limits hold meanwhile."""
+        self.controlled = True
+        assert found.latency is not None
+        decisions = [each.decision for each in found.latency.limits]
+        self.covered(found.asked, "no replay was asked for")
+        for each in decisions:
+            if each is not None and each.outcome is loads.Outcome.FAIL:
+                raise ClauseFailed(clause, f"while a replay goes on, {each.reason}")
+        self.covered(
+            found.delivered == found.asked,
+            f"{found.delivered} of {found.asked} replayed records came while the load went on",
+        )
+        self.note(
+            f"{clause}: {found.asked} records replayed, each part within {found.seconds:.1f} s"
+        )
+        open_ones = [e.reason for e in decisions if e and e.outcome is loads.Outcome.INCONCLUSIVE]
+        if open_ones:
+            raise Inconclusive(open_ones[0])
+        self.true(clause, holds=True, says="")
+
+    def judge_pressure(self, clause: str, found: Pressed) -> None:
+        """Judge what a consumer that hangs does to a load: who can wait waits, and nothing is lost."""
+        self.controlled = True
+        self.covered(found.hung, "the consumer that had to hang was given nothing")
+        self.true(
+            clause,
+            not found.lost,
+            "records acknowledged under load and pressure are not in the log",
+            expected=found.acknowledged,
+            seen=found.acknowledged - found.lost,
+        )
+        self.covered(
+            not found.undelivered,
+            f"{found.undelivered} acknowledged records are in the log and were not delivered in time",
+        )
+        self.covered(found.waited, f"no record of {found.low} was held up: nobody heard of the lag")
+        self.note(
+            f"{clause}: {found.waited} records of {found.low} held up, {found.urgent_refused} of "
+            f"{found.urgent} urgent ones refused, {found.acknowledged} acknowledged and delivered"
+        )
 
     # -- fitness ------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from ampy_conformance.report.outcomes import Exit, Outcome
 from ampy_conformance.suite import cases, evidence, faulting, known, rollup
 from ampy_conformance.suite.evidence import Evidence
 from ampy_conformance.suite.lab import Lab
+from ampy_conformance.suite.loading import Loading, Wish
 from ampy_conformance.suite.session import Options, Session
 from ampy_conformance.suite.trials import Trials
 from ampy_conformance.suite.verdicts import NotClaimed, NotRun
@@ -42,6 +43,8 @@ CASE = pytest.StashKey[cases.Case]()
 
 # A driver that fails this often in a row will not recover; the remaining cases are not run.
 TROUBLE_LIMIT = 5
+# Loads take minutes: they run when this profile or group is asked for, or one of their clauses.
+LOAD_PROFILE, LOAD_GROUP = "slo", "SLO"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,6 +67,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--spec", help="folder of another contract")
     group.addoption("--faults", action="append", default=[], help="faults by name or family; all")
+    group.addoption(
+        "--load", default="full", choices=["full", "quick", "glance"], help="how long loads take"
+    )
     group.addoption("--known-failures", help="YAML file of accepted failures")
     group.addoption("--time-scale", type=float, default=1.0, help="stretch all waiting times")
     group.addoption("--strict-should", action="store_true", help="warnings fail the run")
@@ -74,6 +80,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Set up the run; mistakes of the user end here, with exit code 2."""
     config.addinivalue_line("markers", "clause(*ids): the clauses that the test judges")
+    config.addinivalue_line("markers", "load: runs a load, when the profile slo is asked for")
     try:
         config.pluginmanager.register(Run(config), "ampy-conform-run")
     except UsageError as error:
@@ -118,6 +125,7 @@ class Run:
         self.trouble: str | None = None
         self.misused = False
         self.claimed: set[str] = set()
+        self.unasked: set[str] = set()
         self.judged: dict[str, list[tuple[str, Outcome]]] = defaultdict(list)
         self.messages: dict[str, list[str]] = defaultdict(list)
         self.used: set[known.KnownFailure] = set()
@@ -181,13 +189,28 @@ class Run:
             self.tested.update(ids)
             if (fault := _fault(item)) is not None and fault not in self.faults:
                 continue
+            if item.get_closest_marker("load"):
+                if self._asked_for_load(item.stash[CLAUSES]):
+                    kept.append(item)
+                continue
             (kept if self._selected(item.stash[CLAUSES]) else dropped).append(item)
         self.collected = len(kept) + len(dropped)
         if dropped:
             self.deselected = True
             self.config.hook.pytest_deselected(items=dropped)
-        # Faults last: what is wrong without them shows first.
-        items[:] = sorted(kept, key=lambda item: _fault(item) is not None)
+        # Faults and loads last: what is wrong without them shows first.
+        items[:] = sorted(
+            kept,
+            key=lambda item: (
+                _fault(item) is not None,
+                item.get_closest_marker("load") is not None,
+            ),
+        )
+
+    def _asked_for_load(self, clauses: Sequence[Clause]) -> bool:
+        wanted = self.selection
+        named = any(each.id in wanted["clause"] for each in clauses)
+        return named or LOAD_GROUP in wanted["group"] or LOAD_PROFILE in wanted["profile"]
 
     def _selected(self, clauses: Sequence[Clause]) -> bool:
         wanted = self.selection
@@ -222,6 +245,11 @@ class Run:
             self._head(session)
             return True
         self.claimed = {"core", *self.session.hello.profiles} & set(self.contract.profiles)
+        judged = {each.profile for item in session.items for each in item.stash[CLAUSES]}
+        self.unasked = {
+            each for each in self.claimed - judged if self.contract.profiles[each].on_request
+        }
+        self.claimed -= self.unasked
         self._head(session)
         return None
 
@@ -382,6 +410,23 @@ class Run:
         yield trials
         trials.close()
 
+    @pytest.fixture(scope="session")
+    def loads(self) -> Loading:
+        """The load runs of this run, each run when it is first asked for."""
+        assert self.session is not None
+        length = self.config.getoption("--load")
+        wish = Wish(quick=length == "quick", glance=length == "glance")
+        return Loading(
+            self.session,
+            wish,
+            lambda what, seconds: self._tell(f"{what} ({seconds:.0f} s)"),
+            lambda line: self._write("load", **line),
+        )
+
+    def _tell(self, text: str) -> None:
+        if self.options.status is not None:
+            self.options.status.write_text(text, "utf-8")
+
     # -- the end ------------------------------------------------------------------------
 
     def _write(self, kind: str, **fields: Any) -> None:
@@ -443,14 +488,16 @@ class Run:
                 self.session.close()
         except ConformError as error:
             self.trouble = self.trouble or str(error)
-        results = rollup.clauses(self.contract, self.claimed, self.judged, self.tested)
+        results = rollup.clauses(
+            self.contract, self.claimed, self.judged, self.tested, self.unasked
+        )
         rows = [each.line() for each in results]
         for each in rows:
             self._write("clause", **each)
         end = verdict.end(
             rows,
             {
-                name: verdict.Profile(name in self.claimed, each.claimable)
+                name: verdict.Profile(name in self.claimed, each.claimable, name in self.unasked)
                 for name, each in self.contract.profiles.items()
             },
             selected=self.deselected,

@@ -48,11 +48,13 @@ def clauses(
     claimed: Collection[str],
     judged: Mapping[str, Sequence[tuple[str, Outcome]]],
     known_cases: Collection[str],
+    unasked: Collection[str] = (),
 ) -> list[ClauseResult]:
     """Return a result for every clause of the contract.
 
     `judged` maps a clause to its (case id, outcome); `known_cases` are the clauses that
-    have a test in the suite, selected or not.
+    have a test in the suite, selected or not; `unasked` are profiles that are judged on request,
+    are claimed, and were not asked for.
     """
     found = []
     for each in contract.clauses.values():
@@ -61,6 +63,8 @@ def clauses(
             outcome, reason = gravest(outcome for _, outcome in rows), ""
         elif each.verified in WHY_UNJUDGED:
             outcome, reason = WHY_UNJUDGED[each.verified], each.reason or ""
+        elif each.profile in unasked:
+            outcome, reason = Outcome.NOT_SELECTED, f"ask for it: --profile {each.profile}"
         elif each.profile not in claimed:
             outcome, reason = Outcome.NOT_CLAIMED, f"the binding does not claim {each.profile}"
         elif each.id in known_cases:

@@ -250,12 +250,23 @@ type Metrics struct {
 	URL  string `json:"url,omitempty"`
 }
 
-// LoadPlan is a schedule of sends, or a subscription to acknowledge without the suite.
+// LoadPlan is load that the driver sends, or acknowledges, and stamps by itself.
+//
+// It names a producer (with schedule, picks and templates) or a subscription (with expect).
+// Times are nanoseconds after StartNS, which is on the host's monotonic clock.
 type LoadPlan struct {
-	Load         string `json:"load"`
-	Producer     string `json:"producer,omitempty"`
-	Subscription string `json:"subscription,omitempty"`
-	Schedule     []any  `json:"schedule,omitempty"`
+	Load         string   `json:"load"`
+	Producer     string   `json:"producer,omitempty"`
+	Subscription string   `json:"subscription,omitempty"`
+	Marker       string   `json:"marker,omitempty"`
+	First        int      `json:"first,omitempty"`
+	StartNS      int64    `json:"start_ns,omitempty"`
+	UntilNS      int64    `json:"until_ns,omitempty"`
+	Schedule     []int64  `json:"schedule,omitempty"`
+	Picks        []int    `json:"picks,omitempty"`
+	Templates    []Record `json:"templates,omitempty"`
+	InFlight     int      `json:"in_flight,omitempty"`
+	Expect       int      `json:"expect,omitempty"`
 }
 
 // Close asks to close a bus with all that hangs on it.
@@ -292,6 +303,12 @@ type Partitions struct {
 
 // LoadSamples are the stamps of a load plan.
 type LoadSamples struct {
-	Load    string  `json:"load"`
-	Samples [][]any `json:"samples,omitempty"`
+	Load        string  `json:"load"`
+	Numbers     []int   `json:"numbers,omitempty"`
+	CalledNS    []int64 `json:"called_ns,omitempty"`
+	ReturnedNS  []int64 `json:"returned_ns,omitempty"`
+	Outcomes    []int   `json:"outcomes,omitempty"`
+	DeliveredNS []int64 `json:"delivered_ns,omitempty"`
+	Repeats     int     `json:"repeats,omitempty"`
+	Done        bool    `json:"done,omitempty"`
 }

@@ -1,0 +1,275 @@
+"""The statistics of the load tests, their verdict, and how often it is wrong."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from fractions import Fraction
+
+import pytest
+
+from ampy_conformance import contract as contracts
+from ampy_conformance._errors import UsageError
+from ampy_conformance.contract.samples import Samples
+from ampy_conformance.kit.load import Template
+from ampy_conformance.load import exceedance, intervals, probe, run, schedule, simulate
+from ampy_conformance.load.exceedance import LOST, SECOND, Series, Word
+from ampy_conformance.load.verdict import Judge, Outcome, Round, Stage
+
+MS = 1_000_000
+LIMIT = 50 * MS
+
+
+def at_least(count: int, size: int, share: Fraction) -> Fraction:
+    """P(X >= count) for X ~ Binomial(size, share), exactly."""
+    return sum(
+        (math.comb(size, k) * share**k * (1 - share) ** (size - k) for k in range(count, size + 1)),
+        Fraction(0),
+    )
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 10), (3, 20), (7, 60), (59, 60), (2, 368)])
+@pytest.mark.parametrize("alpha", [0.05, 0.025])
+def test_bounds_are_where_the_binomial_tails_are(count: int, size: int, alpha: float) -> None:
+    low, high = intervals.clopper_pearson(count, size, alpha)
+    assert float(at_least(count, size, Fraction(low))) == pytest.approx(alpha, rel=1e-6)
+    below = 1 - at_least(count + 1, size, Fraction(high))
+    assert float(below) == pytest.approx(alpha, rel=1e-6)
+
+
+def test_bounds_at_the_edges() -> None:
+    assert intervals.clopper_pearson(0, 0, 0.05) == (0.0, 1.0)
+    low, high = intervals.clopper_pearson(0, 368, 0.025)
+    assert low == 0.0
+    assert high <= 0.01 < intervals.clopper_pearson(0, 367, 0.025)[1]
+    assert exceedance.needed_blocks(0.025, 0.01) == 368
+    assert intervals.clopper_pearson(50, 50, 0.025)[1] == 1.0
+    # Sizes need not be integers, and the bounds go with them.
+    between = intervals.clopper_pearson(1.5, 100.5, 0.05)
+    assert intervals.clopper_pearson(1, 101, 0.05)[0] < between[0]
+    assert between[1] < intervals.clopper_pearson(2, 100, 0.05)[1]
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    values = list(range(1, 101))
+    found = [exceedance.percentile(values, each) for each in (0.5, 0.99, 0.991, 1.0)]
+    assert found == [50, 99, 100, 100]
+    with pytest.raises(ValueError, match="nothing"):
+        exceedance.percentile([], 0.5)
+
+
+def series(latencies: list[int], every: int = 4 * MS) -> Series:
+    return Series([n * every for n in range(len(latencies))], latencies)
+
+
+def test_records_that_are_late_together_count_for_little() -> None:
+    apart = [60 * MS if n % 100 == 0 else MS for n in range(10_000)]
+    together = [60 * MS] * 100 + [MS] * 9_900
+    looks = [
+        exceedance.look([series(each)], LIMIT, alpha=0.025, allowed=0.01)
+        for each in (apart, together)
+    ]
+    assert [each.share for each in looks] == [0.01, 0.01]
+    assert looks[0].effective > 20 * looks[1].effective
+    assert looks[0].high < looks[1].high
+    assert looks[1].episodes == 1
+
+
+def test_what_never_came_exceeds_every_limit() -> None:
+    look = exceedance.look([series([MS] * 99 + [LOST])], 10**15, alpha=0.05, allowed=0.01)
+    assert (look.exceeding, look.lost) == (1, 1)
+
+
+QUICK, SLOW = [2 * MS] * 7_500, [60 * MS] * 7_500
+
+
+# Every tenth record is late, in less than half of the run: one episode.
+CLUSTERED = [60 * MS if n % 10 == 0 and n < 3_500 else 2 * MS for n in range(7_500)]
+
+
+def rounds(binding: list[int], control: list[int] = QUICK, starved: str = "") -> Round:
+    return Round([series(binding)] * 2, [series(control)] * 2, starved)
+
+
+def test_a_quick_binding_passes_at_the_first_look() -> None:
+    decision = Judge(LIMIT).add(rounds(QUICK))
+    assert decision is not None
+    assert decision.outcome is Outcome.PASS
+
+
+def test_a_slow_binding_fails_when_it_is_slow_again() -> None:
+    judge = Judge(LIMIT)
+    assert judge.add(rounds(SLOW)) is None
+    assert judge.stage is Stage.CONFIRM
+    decision = judge.add(rounds(SLOW))
+    assert decision is not None
+    assert decision.outcome is Outcome.FAIL
+    assert "100.0% of the records took longer than 50 ms" in decision.reason
+
+
+def test_what_is_not_confirmed_does_not_fail() -> None:
+    judge = Judge(LIMIT)
+    judge.add(rounds(SLOW))
+    decision = judge.add(rounds(QUICK))
+    assert decision is not None
+    assert decision.outcome is Outcome.INCONCLUSIVE
+    assert "did not show it again" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("each", "says"),
+    [
+        (rounds(SLOW, SLOW), "environment: the raw client beside it"),
+        (rounds(SLOW, starved="the machine is busy"), "environment: the machine is busy"),
+        (rounds([2 * MS] * 250), "too short to decide: 40 blocks of 100 ms, 390 are needed"),
+        (rounds(CLUSTERED), "one event of the machine may be the cause"),
+    ],
+)
+def test_without_proof_there_is_no_verdict(each: Round, says: str) -> None:
+    judge = Judge(LIMIT)
+    assert judge.add(each) is None
+    decision = judge.add(each)
+    assert decision is not None
+    assert decision.outcome is Outcome.INCONCLUSIVE
+    assert says in decision.reason
+
+
+def test_losses_need_no_clock() -> None:
+    """A control that is slow, but loses nothing, is no excuse for a binding that loses."""
+    losing = [LOST if n % 20 == 0 else 2 * MS for n in range(7_500)]
+    judge = Judge(LIMIT)
+    busy = [60 * MS if n % 20 == 0 else 2 * MS for n in range(7_500)]
+    assert judge.add(rounds(losing, busy)) is None
+    decision = judge.add(rounds(losing, busy))
+    assert decision is not None
+    assert decision.outcome is Outcome.FAIL
+    assert "never delivered" in decision.reason
+    late = [60 * MS if n % 20 == 0 else 2 * MS for n in range(7_500)]
+    judge = Judge(LIMIT)
+    judge.add(rounds(late, busy))
+    assert judge.stage is Stage.LOOK
+
+
+def test_a_stall_of_four_seconds_fails_nobody() -> None:
+    rng = random.Random(4)
+    for _ in range(5):
+        judge, decision = Judge(LIMIT), None
+        while decision is None:
+            binding = [simulate.stalled_once(rng, 30, chance=1.0, stall=4.0) for _ in range(2)]
+            control = [simulate.quick(rng, 30) for _ in range(2)]
+            decision = judge.add(Round(binding, control))
+        assert decision.outcome is Outcome.INCONCLUSIVE
+
+
+def test_the_simulation_finds_no_wrong_verdict_where_the_naive_one_is_often_wrong() -> None:
+    scenes = {each.name: each for each in simulate.SCENES}
+    rows = [
+        simulate.row(scenes[name], 20, seed=7)
+        for name in ("bursts, 0.5 % over", "bursts, 2 % over", "bursts of 4 % on both sides")
+    ]
+    assert [each.wrong for each in rows] == [0.0, 0.0, 0.0]
+    assert rows[0].naive > 0.05
+    assert rows[2].naive > 0.5
+    assert rows[0].passed > 0.2
+
+
+def test_the_simulated_share_is_what_the_scene_says() -> None:
+    rng = random.Random(5)
+    one = simulate.bursty(rng, 4000, gap=simulate.gap_for(0.04))
+    look = exceedance.look([one], LIMIT, alpha=0.05, allowed=0.01)
+    assert look.share == pytest.approx(0.04, rel=0.15)
+
+
+def test_the_verdict_is_wrong_as_soon_as_the_bursts_are_ignored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The design effect is what the verdict rests on: without it the simulation shows it."""
+    monkeypatch.setattr(exceedance, "effective_size", lambda *given: float(given[2]))
+    monkeypatch.setattr(exceedance, "EPISODES", 1)
+    monkeypatch.setattr(exceedance.Look, "spread", property(lambda _: True))
+    scenes = {each.name: each for each in simulate.SCENES}
+    found = simulate.row(scenes["bursts, 0.8 % over"], 25, seed=7)
+    other = simulate.row(scenes["bursts, 1.25 % over"], 25, seed=7)
+    assert found.wrong + other.wrong > 0.05
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[schedule.Offered, list[schedule.Template], str]:
+    contract = contracts.load()
+    offered = schedule.Offered(1000.0, ((300, 9.0), (65_536, 1.0)), ("orders", "bars"))
+    marker = "load-0000000007-binding-"
+    return offered, schedule.templates(Samples(contract, 7), offered, marker, "dev"), marker
+
+
+def test_schedules_are_poisson_and_seeded(
+    made: tuple[schedule.Offered, list[schedule.Template], str],
+) -> None:
+    offered, found, _ = made
+    plans = [schedule.poisson(offered, found, 10, seed) for seed in ("a", "a", "b")]
+    assert plans[0] == plans[1] != plans[2]
+    times = plans[0].times
+    assert times == sorted(times)
+    assert len(times) == pytest.approx(10_000, rel=0.05)
+    gaps = sorted(b - a for a, b in itertools.pairwise(times))
+    assert gaps[len(gaps) // 2] == pytest.approx(math.log(2) * MS, rel=0.1)
+    large = sum(found[each].size == 65_536 for each in plans[0].picks)
+    assert large == pytest.approx(1000, rel=0.15)
+
+
+def test_copies_of_a_template_differ_by_their_number_alone(
+    made: tuple[schedule.Offered, list[schedule.Template], str],
+) -> None:
+    _, found, marker = made
+    for each in found:
+        template = Template.of(each.frame(marker), marker)
+        one, two = template.fill(7), template.fill(4_000_000_000)
+        assert len(one["payload"]) == each.size == len(two["payload"])
+        assert f"{marker}0000000007".encode() in one["payload"]
+        if each.sample.domain == "orders":
+            assert one["dedupe_key"] != two["dedupe_key"]
+            assert one["dedupe_key"].endswith("0000000007")
+
+
+@pytest.mark.parametrize("text", ["", "10:1", "300:0", "300:x", "2000000:1"])
+def test_a_mix_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is no SIZE:WEIGHT"):
+        schedule.mix_of(text)
+
+
+def test_too_many_sends_are_refused_before_anything_starts(
+    made: tuple[schedule.Offered, list[schedule.Template], str],
+) -> None:
+    _, found, _ = made
+    offered = schedule.Offered(200_000.0, ((300, 9.0), (65_536, 1.0)), ("orders", "bars"))
+    with pytest.raises(UsageError, match="offer a lower --rate"):
+        schedule.poisson(offered, found, 10, "a")
+
+
+def usage(**more: object) -> probe.Usage:
+    given: dict[str, object] = {
+        "foreign": 0.0, "ours": {}, "waited": {}, "pressure": None, "hiccups": {"p99": 1.0}
+    }  # fmt: skip
+    return probe.Usage(**{**given, **more})  # type: ignore[arg-type]
+
+
+def test_who_waits_for_a_processor_is_starved_and_who_sleeps_is_not() -> None:
+    busy = {"foreign": 0.9}
+    assert usage(**busy, ours={"b": 0.3}, waited={"b": 0.4}).starved(["b"])
+    assert not usage(**busy, ours={"b": 0.1}, waited={"b": 0.1}).starved(["b"])
+    assert not usage(ours={"b": 0.9}, waited={"b": 0.01}).starved(["b"])
+    assert usage(hiccups={"p99": 40.0}).starved(["b"])
+
+
+def test_the_ratio_has_an_interval() -> None:
+    ratio, low, high = intervals.ratio_interval([2.0] * 9 + [3.0], [1.0] * 10)
+    assert (ratio, low) == (2.0, 2.0)
+    assert high <= 3.0
+
+
+def test_shapes_grow_from_glance_to_full() -> None:
+    assert run.Shape.of(None, quick=False).looks == 2
+    assert run.Shape.of(None, quick=True).quick
+    assert run.Shape.of(20.0, quick=False).stretch == 10.0
+    assert Word.OPEN not in set(Outcome)
+    assert SECOND == 10**9
