@@ -91,7 +91,8 @@ def _schema(path: Path, edit: Mapping[str, Any]) -> None:
         copy.CopyFrom(file)
         copy.name = file.name.replace("/v1/", "/v2/")
         copy.package = edit["new_major"]
-        for one in (each for inner in copy.message_type for each in inner.field):
+        fields = (each for inner in copy.message_type for each in inner.field)
+        for one in (each for each in fields if each.type_name):
             one.type_name = one.type_name.replace(f".{package}.", f".{copy.package}.")
     else:
         field = next(each for each in message.field if each.name == edit["field"])

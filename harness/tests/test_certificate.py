@@ -19,6 +19,7 @@ from ampy_conformance import contract as contracts
 from ampy_conformance._errors import ConformError, UsageError
 from ampy_conformance._layout import room
 from ampy_conformance.cli import cli
+from ampy_conformance.driver import artifact
 from ampy_conformance.report import certificate, keys, lines
 
 CONTRACT = contracts.load()
@@ -44,7 +45,7 @@ def write(path, outcomes=("pass",), code=0, contract=CONTRACT, **run_facts):
         schema=lines.SCHEMA_VERSION,
         suite={"name": "ampy-bus-conformance", "version": "0.1.0", "digest": f"sha256:{'a' * 64}"},
         contract=about,
-        driver={"connectable": "exec:./mine", "name": "mine", "version": "1.2.3"},
+        driver=run_facts.pop("driver", {"connectable": "exec:./mine", "name": "mine"}),
         broker={"kind": "nats", "version": "2.15.1", "provenance": "embedded"},
         seed=7,
         planned=len(outcomes),
@@ -358,6 +359,32 @@ def test_the_history_is_bound(tmp_path):
     code, output = verify(signed)
     assert code == 1
     assert "run.history.jsonl is none of the files that were signed" in output
+
+
+def test_the_files_of_the_driver_are_bound_by_the_report(tmp_path):
+    program = tmp_path / "mine"
+    program.write_text("#!/bin/sh\n", "utf-8")
+    program.chmod(0o755)
+    found = artifact.files(f"exec:{program} --quiet")
+    assert found == [{"name": "mine", "sha256": hashlib.sha256(program.read_bytes()).hexdigest()}]
+    driver = {"connectable": "exec:./mine", "files": found}
+    report = write(tmp_path / "run.jsonl", driver=driver)
+    run("keygen", tmp_path / "key.pem")
+    run("sign", report, "--key", tmp_path / "key.pem")
+    signed = tmp_path / "run.jsonl.certificate.json"
+    assert verify(signed, "--driver", program)[0] == 0
+    program.write_text("#!/bin/sh\nexit\n", "utf-8")
+    assert "none of the files that were signed" in verify(signed, "--driver", program)[1]
+
+
+def test_which_files_a_driver_is_started_from(tmp_path):
+    script = tmp_path / "driver.py"
+    script.write_text("", "utf-8")
+    names = [each["name"] for each in artifact.files(f"exec:{sys.executable} {script} --flag")]
+    assert names[1:] == ["driver.py"]
+    assert [each["name"] for each in artifact.files("mem")] == ["memory_driver.py"]
+    assert artifact.files("tcp:127.0.0.1:1") == []
+    assert artifact.files("exec:'") == []
 
 
 def test_what_is_not_signed(tmp_path):

@@ -131,6 +131,20 @@ def test_rules_are_checked_when_they_are_read(spec):
     assert "unknown field" in broken("producers: breaking", "producer: breaking")
 
 
+@pytest.mark.slow
+def test_no_example_is_contradicted_by_records(tmp_path):
+    """Every rule's verdict on its example is tried with the records of both contracts."""
+    wrong = []
+    for number, rule in enumerate(KNOWN.rules):
+        edited = tmp_path / str(number) / "spec"
+        shutil.copytree(SPEC, edited)
+        specedits.apply(edited, rule.example)
+        old, new = (sides.resolve(str(each), tmp_path, repo=Path()) for each in (SPEC, edited))
+        result = comparison.compare(old, new, KNOWN, buf=BUF, judges={}, past={})
+        wrong += [(rule.id, each.rules, each.refusal) for each in result.contradictions]
+    assert wrong == []
+
+
 # -- how values relate ------------------------------------------------------------------------
 
 

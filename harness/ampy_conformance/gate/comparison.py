@@ -171,7 +171,8 @@ def compare(
     files = [payloads.read(each.descriptors, each.name) for each in (old, new)]
     found += payloads.compare(files[0], files[1], rules.buf, buf)
     judged = [_judged(each, rules, sides, files[0]) for each in found]
-    tried, contradictions = None, []
+    tried: Evidence | None = None
+    contradictions: list[Contradiction] = []
     if judged:
         progress("judging the records of each under the other")
         tried = trying.gather(*sides, found)

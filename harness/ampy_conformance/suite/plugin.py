@@ -19,6 +19,7 @@ from ampy_conformance._errors import ConformError, UsageError
 from ampy_conformance._layout import room
 from ampy_conformance.broker import PROVISIONS
 from ampy_conformance.contract.digest import tree_digest
+from ampy_conformance.driver import artifact
 from ampy_conformance.faults import catalogue
 from ampy_conformance.report import lines, verdict
 from ampy_conformance.report.outcomes import Exit, Outcome
@@ -258,6 +259,7 @@ class Run:
         broker: dict[str, Any] = {}
         if self.session is not None:
             facts |= self.session.hello.facts() | {"clock_trusted": self.session.clock.trusted}
+            facts["files"] = artifact.files(self.options.driver)
             assert self.session.broker is not None
             broker = self.session.broker.facts()
         self._write(
