@@ -89,16 +89,18 @@ def test_nothing_found_is_a_log_without_results():
 
 def test_other_findings_than_clauses_can_be_told():
     rules = [sarif.Rule("HEADER-REMOVED", "A header went.", "Give it back.", {"for": "consumers"})]
-    gone = sarif.Result("HEADER-REMOVED", "error", "x_y is gone", "spec/headers.yaml", 12, "x_y")
-    new = sarif.Result("HEADER-NEW", "note", "z is new", "spec/headers.yaml")
+    gone = sarif.Result("HEADER-REMOVED", "breaking", "x is gone", "spec/headers.yaml:12", "x")
+    new = sarif.Result("HEADER-NEW", "additive", "z is new", "spec/headers.yaml")
     log = sarif.log(rules, [gone, new], demands="2.0.0")
     first, second = orderly(log)
+    assert (first["level"], second["level"]) == ("error", "note")
     assert first["locations"][0]["physicalLocation"]["region"] == {"startLine": 12}
+    assert first["locations"][0]["logicalLocations"] == [{"name": "x", "kind": "member"}]
     assert second["ruleId"] == "HEADER-NEW"
     assert log["runs"][0]["properties"] == {"demands": "2.0.0"}
-    (moved,) = orderly(sarif.log(rules, [dataclasses.replace(gone, line=99)]))
+    (moved,) = orderly(sarif.log(rules, [dataclasses.replace(gone, where="spec/headers.yaml:99")]))
     assert moved["partialFingerprints"] == first["partialFingerprints"]
-    (other,) = orderly(sarif.log(rules, [dataclasses.replace(gone, key="w")]))
+    (other,) = orderly(sarif.log(rules, [dataclasses.replace(gone, part="w")]))
     assert other["partialFingerprints"] != first["partialFingerprints"]
 
 
@@ -108,8 +110,8 @@ def test_other_findings_than_clauses_can_be_told():
 def test_hostile_texts_are_shown_harmlessly(text):
     rule = sarif.Rule("A", text, text, {"p": text})
     results = [
-        sarif.Result("A", "error", text, text[:99], part=text, properties={"p": text}),
-        sarif.Result("A", "error", text, "", stream=text),
+        sarif.Result("A", "fail", text, text[:99], text, properties={"p": text}),
+        sarif.Result("A", "fail", text, text, is_file=False),
     ]
     log = sarif.log([rule], results)
     shown = json.dumps(log, ensure_ascii=False)

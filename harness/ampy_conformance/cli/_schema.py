@@ -20,15 +20,24 @@ LINES = {"certify": ("report", "end"), "report-show": ("report", "end")}
 def offer(command: click.Command, path: Sequence[str]) -> click.Command:
     """Give `--schema` to a command that has `--json`, and to all below it where it is a group.
 
-    `path` are the words of the command; its schema is `schemas/output/<words joined by ->.json`.
+    `path` are the words of the command, which name its schema (`of_verb`).
     """
     if isinstance(command, click.Group):
         for name, each in command.commands.items():
             offer(each, [*path, name])
     named = {each.name for each in command.params}
     if "as_json" in named and "schema" not in named:
-        command.params.append(_option("-".join(path)))
+        command.params.append(_option(tuple(path)))
     return command
+
+
+def of_verb(words: Sequence[str]) -> str:
+    """Return the name of the schema of what a verb prints.
+
+    That is `output/<words joined by ->`, or the same without `output/` where there is such a file.
+    """
+    verb = "-".join(words)
+    return verb if verb in names() else f"output/{verb}"
 
 
 def of(name: str) -> dict[str, Any]:
@@ -58,10 +67,10 @@ def names() -> list[str]:
     return sorted(found | {f"output/{each}" for each in LINES})
 
 
-def _option(verb: str) -> click.Option:
+def _option(words: Sequence[str]) -> click.Option:
     def show(context: click.Context, _: click.Parameter, value: bool) -> None:
         if value and not context.resilient_parsing:
-            click.echo(json.dumps(of(f"output/{verb}"), indent=2))
+            click.echo(json.dumps(of(of_verb(words)), indent=2))
             context.exit()
 
     return click.Option(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from pathlib import Path
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 COLOURS = {"fail": "bright_red", "unreadable": "bright_red", "warn": "yellow", "info": "cyan"}
 # Findings in a text, unless the user says otherwise; data is never shortened by itself.
 SHOWN = 50
-# file:line, as records of a stream in a file are named.
-PLACE = re.compile(r"(?P<file>.+):(?P<line>[1-9]\d*)$")
 # A progress line that comes and goes at once would only flicker.
 QUIET_SECONDS = 2.0
 
@@ -219,7 +216,20 @@ def _sarif(
     judged: Iterable[Judged], summary: Summary, limit: int, contract: contracts.Contract
 ) -> None:
     """Print a SARIF log; what is no envelope breaks no clause, but is an error of its own."""
-    results = [_sarif_result(row) for row in _rows(judged, limit)]
+    results = []
+    for row in _rows(judged, limit):
+        unreadable = row["kind"] == "unreadable"
+        file = Path(sarif.file_of(row["record"])).exists()
+        results.append(
+            sarif.Result(
+                rule="unreadable" if unreadable else row["clause"],
+                grade="error" if unreadable else row["severity"],
+                message=row["message"],
+                where=row["record"],
+                part=row.get("where", ""),
+                is_file=file,
+            )
+        )
     rules = [
         sarif.Rule(
             each.id, each.text, " ".join(each.look), {"level": each.level, "section": each.section}
@@ -228,25 +238,6 @@ def _sarif(
     ]
     rules.append(sarif.Rule("unreadable", "The input is an envelope.", "See `validate --help`."))
     click.echo(json.dumps(sarif.log(rules, results, summary=summary.row()), indent=2))
-
-
-def _sarif_result(row: dict[str, Any]) -> sarif.Result:
-    """Return a finding as SARIF wants it: in a file, at a line, or in a stream that is no file."""
-    unreadable = row["kind"] == "unreadable"
-    name, line = row["record"], 1
-    if (found := PLACE.match(name)) and Path(found["file"]).is_file():
-        name, line = found["file"], int(found["line"])
-    is_file = Path(name).is_file()
-    return sarif.Result(
-        rule="unreadable" if unreadable else row["clause"],
-        level="error" if unreadable else sarif.LEVELS[row["severity"]],
-        message=row["message"],
-        file=name if is_file else "",
-        line=line,
-        key=row["message"],
-        part=row.get("where", ""),
-        stream="" if is_file else row["record"],
-    )
 
 
 def _jsonl(judged: Iterable[Judged], summary: Summary, limit: int) -> None:

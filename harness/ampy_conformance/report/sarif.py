@@ -7,6 +7,7 @@ are about; texts are made fit to be shown here (`report.safe`).
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -20,42 +21,46 @@ if TYPE_CHECKING:
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
-# How findings are graded, in SARIF's words.
-LEVELS = {"fail": "error", "warn": "warning", "info": "note"}
+# How this project grades, in SARIF's words.
+LEVELS = {
+    "fail": "error",
+    "breaking": "error",
+    "warn": "warning",
+    "additive": "note",
+    "info": "note",
+}
+LINE = re.compile(r"^(?P<file>.+):(?P<line>[1-9]\d*)$")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a finding is judged by: an id and its sentence; `help` says what to do about it."""
+    """What a finding is about: a clause, or a rule of the contract gate; `help` says what to do."""
 
     id: str
-    says: str
+    text: str
     help: str = ""
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Result:
-    """One finding: `level` is error, warning, note or none.
+    """One finding: of which rule, how grave (`LEVELS`, or SARIF's own word), and where.
 
-    `file` is a path with slashes, `line` counts from 1; what is no file (a stream, standard input)
-    is named in `stream` instead. `part` is the place within, such as a header. `key` tells findings
-    of one rule in one place apart, so that the same finding of two runs is known for the same.
+    `where` is a file, `file:line`, or the name of something that is no file (a stream, standard
+    input): then `is_file` is False. `part` is the place within, such as a header's name.
     """
 
     rule: str
-    level: str
+    grade: str
     message: str
-    file: str
-    line: int = 1
-    key: str = ""
-    properties: Mapping[str, Any] = field(default_factory=dict)
+    where: str
     part: str = ""
-    stream: str = ""
+    is_file: bool = True
+    properties: Mapping[str, Any] = field(default_factory=dict)
 
 
 def log(rules: Iterable[Rule], results: Iterable[Result], **properties: Any) -> dict[str, Any]:
-    """Return the SARIF log of one run; only rules that a result names are in it, each once.
+    """Return a SARIF log of one run; only rules that a result names are in it, each once.
 
     A result whose rule is not among `rules` stands all the same, under its bare id.
     """
@@ -78,8 +83,14 @@ def log(rules: Iterable[Rule], results: Iterable[Result], **properties: Any) -> 
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
+def file_of(where: str) -> str:
+    """Return the file of a place such as `captures/a.jsonl:17`."""
+    found = LINE.match(where)
+    return found["file"] if found else where
+
+
 def _rule(rule: Rule) -> dict[str, Any]:
-    text = " ".join(safe.text(rule.says).split())
+    text = " ".join(safe.text(rule.text).split())
     shown: dict[str, Any] = {
         "id": rule.id,
         "shortDescription": {"text": text},
@@ -90,32 +101,44 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _result(result: Result, index: int) -> dict[str, Any]:
-    marks = (result.rule, result.stream or result.file, result.key or result.part)
-    text = "\0".join(marks).encode("utf-8", "backslashreplace")
+    message = safe.text(result.message)
     shown: dict[str, Any] = {
         "ruleId": result.rule,
         "ruleIndex": index,
-        "level": result.level,
-        "message": {"text": safe.text(result.message)},
+        "level": LEVELS.get(result.grade, result.grade),
+        "message": {"text": message},
         "locations": [_location(result)],
-        "partialFingerprints": {"ampyConform/v1": hashlib.sha256(text).hexdigest()[:32]},
+        # The same finding in another run has the same print, wherever its line has gone.
+        "partialFingerprints": {
+            "finding/v1": hashlib.sha256(
+                "\0".join((result.rule, _place(result)[0], result.part, message)).encode(
+                    "utf-8", "backslashreplace"
+                )
+            ).hexdigest()
+        },
     }
     properties = safe.clean(dict(result.properties))
     return shown | ({"properties": properties} if properties else {})
 
 
+def _place(result: Result) -> tuple[str, int | None]:
+    found = LINE.match(result.where) if result.is_file else None
+    return (found["file"], int(found["line"])) if found else (result.where, None)
+
+
 def _location(result: Result) -> dict[str, Any]:
+    name, line = _place(result)
     part = [{"name": safe.text(result.part), "kind": "member"}] if result.part else []
-    if result.stream:
-        whole = {"fullyQualifiedName": safe.text(result.stream), "kind": "resource"}
+    if not result.is_file:
+        whole = {"fullyQualifiedName": safe.text(name), "kind": "resource"}
         return {"logicalLocations": [whole, *part]}
-    path = safe.redact(result.file).replace("\\", "/").removeprefix("./")
-    uri = quote(path, errors="backslashreplace")
+    path = quote(
+        str(safe.redact(name)).replace("\\", "/").removeprefix("./"), errors="backslashreplace"
+    )
+    uri = f"file://{path}" if path.startswith("/") else path
+    # A file that is one record is named as a whole: by its first line, as code scanning wants.
+    region = {"startLine": line or 1}
     location: dict[str, Any] = {
-        "physicalLocation": {
-            "artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri},
-            # A file that is one record is named by its first line, as code scanning wants.
-            "region": {"startLine": max(result.line, 1)},
-        }
+        "physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}
     }
     return location | ({"logicalLocations": part} if part else {})
