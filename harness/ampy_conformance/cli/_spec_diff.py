@@ -158,12 +158,11 @@ def _sarif(result: Result, within: str) -> dict[str, Any]:
     found = [
         sarif.Result(
             rule=each.rule.id,
-            level=rendering.LEVELS[each.gravest],
+            grade=rendering.LEVELS[each.gravest],
             message=f"{each.change.where}: {rendering.what(each)}. {each.rule.says} "
             f"Producers: {each.rule.producers}; consumers: {each.rule.consumers}.",
-            file=f"{within}/{each.change.file}",
-            line=each.change.line,
-            key=f"{each.change.where} {each.change.kind} {each.change.note or ''}",
+            where=f"{within}/{each.change.file}:{max(each.change.line, 1)}",
+            part=f"{each.change.where} {each.change.kind} {each.change.note or ''}".strip(),
             properties={"clauses": list(each.clauses), "domains": list(each.domains)},
         )
         for each in result.changes
@@ -171,5 +170,5 @@ def _sarif(result: Result, within: str) -> dict[str, Any]:
     if result.exit_code in (1, 3):
         named.append(sarif.Rule("gate", "The declared version covers what the changes demand."))
         message = result.sentence
-        found.append(sarif.Result("gate", "error", message, f"{within}/contract.yaml"))
+        found.append(sarif.Result("gate", "error", message, f"{within}/contract.yaml:1"))
     return sarif.log(named, found)
