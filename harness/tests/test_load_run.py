@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -120,7 +119,7 @@ def test_latency_is_told_as_it_was_invented() -> None:
 @pytest.mark.parametrize(
     ("peer", "says"),
     [
-        ("Skewed", "the driver's clock is 5000.* ms ahead of ours"),
+        ("Skewed", r"the driver's clock is [\d.]+ ms ahead of ours"),
         ("Backwards", "answered before it was made"),
         ("Prophetic", "delivered before it was sent"),
     ],
@@ -245,23 +244,26 @@ def test_a_wish_that_makes_no_sense_is_refused_in_one_sentence(
 
 
 def test_an_interrupted_load_leaves_no_process(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ampy_conformance", "load", "mem", "--quick"],
-        stdout=subprocess.DEVNULL,
-        stderr=(tmp_path / "err").open("wb"),
-        start_new_session=True,
-    )
+    with (tmp_path / "err").open("wb") as told:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ampy_conformance", "load", "mem", "--quick"],
+            stdout=subprocess.DEVNULL,
+            stderr=told,
+            start_new_session=True,
+        )
     deadline = time.monotonic() + 60
     while b"round 1" not in (tmp_path / "err").read_bytes() and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
-    left = [
-        each
-        for each in Path("/proc").glob("[0-9]*/stat")
-        if _session(each) == process.pid and int(each.parent.name) != os.getpid()
-    ]
-    assert not left
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60)
+    deadline = time.monotonic() + 20
+    while _members(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _members(process.pid)
+
+
+def _members(session: int) -> list[Path]:
+    return [each for each in Path("/proc").glob("[0-9]*/stat") if _session(each) == session]
 
 
 def _session(path: Path) -> int:
