@@ -164,6 +164,35 @@ def test_a_made_history_is_whole_and_legal_and_nearly_everything_has_a_chance(tm
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["never", "late"])
+def test_an_overrun_is_found_wherever_it_stands_in_a_long_history(tmp_path, late):
+    """The property looks at stretches of events first: the count goes on from one to the next."""
+    rng = random.Random(late)
+    rows = [
+        {"kind": "mark", "group": "g", "subscription": who, "detail": {"credit": 6}} for who in "st"
+    ]
+    hands = {"s": [], "t": []}
+    broken = []
+    for n in range(3000):
+        who = rng.choice("st")
+        room = 7 if late and who == "t" and n > 2000 else 6
+        mine = {"group": "g", "subscription": who}
+        if len(hands[who]) < room and rng.random() < 0.6:
+            hands[who].append(f"d{n}")
+            if len(hands[who]) > 6:
+                broken.append(len(rows))
+            rows.append({"kind": "deliver", **mine, "delivery": f"d{n}", "body_hash": f"b{n}",
+                         "topic": "ampy.dev.bars.v1.X", "attempt": 1})  # fmt: skip
+        elif hands[who]:
+            done = hands[who].pop(rng.randrange(len(hands[who])))
+            rows.append({"kind": "effect", **mine, "delivery": done})
+    rows = [{"case": "x", "seq": n, "t_ns": n, **each} for n, each in enumerate(rows)]
+    assert late is (len(broken) > 20)
+    _, total, examples = judged(seal(tmp_path / "run.jsonl", rows))["credit_overrun"]
+    assert total == len(broken)
+    assert [each.seq for each in examples] == broken[: len(examples)]
+
+
 # -- what is shown of a violation -------------------------------------------------------
 
 
