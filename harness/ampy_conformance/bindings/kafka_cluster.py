@@ -77,8 +77,6 @@ def settings(address: str) -> dict[str, Any]:
         "retry.backoff.max.ms": 200,
         "reconnect.backoff.ms": 20,
         "reconnect.backoff.max.ms": 250,
-        # Looking for another way into the cluster takes 1.5 s, and there is one address only.
-        "metadata.recovery.strategy": "none",
     }
 
 
@@ -192,6 +190,8 @@ class Outlet:
         self._producer = Producer(
             {
                 **settings(address),
+                # Looking for another way into the cluster takes 1.5 s; consumers need it, though.
+                "metadata.recovery.strategy": "none",
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 0,
