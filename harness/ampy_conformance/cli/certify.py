@@ -19,7 +19,7 @@ from ampy_conformance._errors import ConformError, HarnessError, UsageError
 from ampy_conformance.broker import PROVISIONS
 from ampy_conformance.report import console as rendering
 from ampy_conformance.report import junit, lines
-from ampy_conformance.suite import child, follow
+from ampy_conformance.suite import child, components, follow
 
 if TYPE_CHECKING:
     import subprocess
@@ -97,6 +97,11 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
     is_flag=True,
     help="Print the last line of the report instead of a summary.",
 )
+@click.option(
+    "--if-possible",
+    is_flag=True,
+    help="Where this machine lacks a component (Java, ...), say so and end with 0: not run.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Print every case as it ends.")
 def command(
     driver: str,
@@ -117,6 +122,7 @@ def command(
     history: Path | None,
     junit_path: Path | None,
     as_json: bool,
+    if_possible: bool,
     verbose: bool,
 ) -> int:
     """Certify the binding behind DRIVER against the contract.
@@ -126,6 +132,12 @@ def command(
     for path in (report, history, junit_path):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"the folder of {path} does not exist; create it first")
+    lacking = components.missing_for(f"certify {driver}") if if_possible else []
+    for each in lacking:
+        says = f"{each.name} is missing ({each.says or each.brings})"
+        click.echo(f"certify {driver}: not run: {says}", err=as_json)
+    if lacking:
+        return 0
     drivers.prepare(driver, lambda text: click.echo(text, err=True))
     with tempfile.TemporaryDirectory(prefix="ampy-conform-run-") as scratch:
         target = report or Path(scratch) / "report.jsonl"
