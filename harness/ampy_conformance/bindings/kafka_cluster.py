@@ -77,6 +77,9 @@ def settings(address: str) -> dict[str, Any]:
         "retry.backoff.max.ms": 200,
         "reconnect.backoff.ms": 20,
         "reconnect.backoff.max.ms": 250,
+        # A broker that was away for a while may tell of no brokers at all, itself neither: librdkafka
+        # then knows nobody to ask any more, by default for five minutes.
+        "metadata.recovery.rebootstrap.trigger.ms": 500,
     }
 
 
@@ -190,8 +193,6 @@ class Outlet:
         self._producer = Producer(
             {
                 **settings(address),
-                # Looking for another way into the cluster takes 1.5 s; consumers need it, though.
-                "metadata.recovery.strategy": "none",
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 0,
