@@ -58,9 +58,12 @@ def write(path, outcomes=("pass",), code=0, contract=CONTRACT, **run_facts):
             id=f"ORD-{number:02d}",
             level="MUST",
             profile="delivery",
+            section=["11"],
+            text="In order.",
+            look=[],
             outcome=outcome,
+            reason="",
             cases=[],
-            says="",
         )
     profiles = {
         "delivery": {

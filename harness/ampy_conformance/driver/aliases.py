@@ -37,7 +37,7 @@ def prepare(connectable: str, say: Callable[[str], None]) -> None:
     """Make a shipped driver ready where that is still to be done, and say that it takes a while."""
     found = ALIASES.get(connectable.removesuffix(":"))
     if isinstance(found, Shipped) and not found.ready:
-        say(f"making the driver {found.name} ready (once; up to a minute) ...")
+        say(f"making the driver {found.name} ready (once; minutes on a busy machine) ...")
         found.connectable()
 
 

@@ -51,6 +51,12 @@ def broken(components: list[Component]) -> bool:
     return any(each.default and each.version is None for each in components)
 
 
+def missing_for(verb: str) -> list[Component]:
+    """Return what a verb such as `certify kafka` needs and what is not here; it fetches jars itself."""
+    checks = (each for each in _CHECKS if each[1] == verb and each[2] is not _jars)
+    return [each for each in (_looked_at(*check) for check in checks) if each.version is None]
+
+
 def _looked_at(
     name: str, wanted_for: str, look: Callable[[], str | None], brings: str, default: bool
 ) -> Component:
