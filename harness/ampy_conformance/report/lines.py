@@ -1,9 +1,8 @@
 """The canonical report: JSON Lines, written while the run goes on, and read back.
 
-The first line is of kind `run`, then one `case` a test, with lines of their own for faults that
-struck and for what several cases looked at; one `clause` for every clause of the contract; and last
-`end`, which carries the SHA-256 of all bytes before it. A file without that line, or whose digest
-differs, is corrupt and is never judged.
+The first line is of kind `run`, then one `case` a test, one `clause` for every clause of
+the contract, and last `end`, which carries the SHA-256 of all bytes before it. A file
+without that line, or whose digest differs, is corrupt and is never judged.
 """
 
 from __future__ import annotations
