@@ -87,7 +87,7 @@ def _demand_alike(shards: Sequence[tuple[str, Report]]) -> None:
             if mine != other:
                 raise UnlikeReports(
                     f"{first_name} and {name} are no shards of one run: unlike {what} "
-                    f"({_short(mine)}, {_short(other)}); certify the shards with the same"
+                    f"({_short(mine)}, {_short(other)}); a merge needs the same {what}"
                 )
     for name, report in shards:
         if report.end["exit"] == UsageError.exit_code:
