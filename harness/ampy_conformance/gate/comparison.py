@@ -187,7 +187,9 @@ def compare(
         contradictions=tuple(contradictions),
         tests=tuple(touched.tests(ids, judges)),
         envelopes=touched.envelopes(tried.made) if tried and all(tried.made.values()) else {},
-        reports=touched.reports(ids, past),
+        reports=touched.reports(
+            [each for e in judged if e.gravest != "editorial" for each in e.clauses], past
+        ),
         payloads_alone=payloads_alone,
         strict=strict,
     )

@@ -85,6 +85,8 @@ def _result(each: Result, places: Mapping[str, int]) -> dict[str, Any]:
         ],
         "partialFingerprints": {"ampyConform/v1": mark},
     }
+    if each.level == "none":  # says nothing of how grave it is (SARIF 3.27.10)
+        row["kind"] = "informational"
     if each.rule in places:
         row["ruleIndex"] = places[each.rule]
     if each.properties:
