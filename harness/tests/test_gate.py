@@ -90,9 +90,9 @@ def test_every_rule_decides_its_example(rule, spec):
         pytest.skip(f"buf is not there: {payloads.REMEDY}")
     specedits.apply(spec, rule.example)
     contracts.load(spec)  # an example is a contract that parses
-    judged = [
-        KNOWN.of(each).id for each in found(spec, None if rule.example.get("without_buf") else BUF)
-    ]
+    seen = found(spec, None if rule.example.get("without_buf") else BUF)
+    read = [rule.example["read"]] if "read" in rule.example else []
+    judged = [KNOWN.of(each).id for each in changes.acknowledge(seen, read)]
     assert rule.id in judged
     # What an edit needs besides, so that the contract stays whole, has a rule of its own.
     assert set(judged) == {rule.id} or "also" in rule.example
@@ -272,6 +272,22 @@ def test_editorial_changes_need_declaring_only_when_strict(spec):
     assert code == 0
     assert "1.0.1 would say so" in " ".join(output.split())
     assert run(SPEC, spec, "--strict")[0] == 1
+
+
+def test_a_must_in_other_words_is_breaking_until_somebody_has_read_it(spec):
+    at = ["clauses", "SER-04", "text"]
+    words = "Payload > 128 KiB is zstd-compressed and marked `content_encoding=gzip`."
+    specedits.apply(spec, {"file": "clauses/serialization.yaml", "at": at, "set": words})
+    assert diff(SPEC, spec)["changes"][0]["rule"] == "EV-CLS-12"
+    data = diff(SPEC, spec, "--reworded", "SER-04")
+    assert (data["changes"][0]["rule"], data["exit_code"]) == ("EV-CLS-11", 0)
+    code, output = run(SPEC, spec, "--reworded", "SER-05")
+    assert (code, "SER-05 did not change" in output) == (2, True)
+    specedits.apply(
+        spec, {"file": "clauses/serialization.yaml", "at": at, "set": words.replace("128", "64")}
+    )
+    code, output = run(SPEC, spec, "--reworded", "SER-04")
+    assert (code, "that is no rewording" in output) == (2, True)
 
 
 # -- records against rules --------------------------------------------------------------------

@@ -41,7 +41,7 @@ def what(each: Judged) -> str:
     change = each.change
     if change.note:
         return f"{change.kind}: {short(change.note, 300)}"
-    if change.kind == "changed" and change.place[0] not in DIGESTS:
+    if change.kind in ("changed", "reworded") and change.place[0] not in DIGESTS:
         return f"{short(change.before)} -> {short(change.after)}"
     return change.kind
 
