@@ -57,6 +57,12 @@ Exit codes: 0 nothing changed, or the new version declares it; 1 it demands more
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Past reports, to see which of them the change touches.",
 )
+@click.option(
+    "--reworded",
+    multiple=True,
+    metavar="ID",
+    help="You have read the new text of this clause or ambiguity, and it makes the same demand.",
+)
 @click.option("--strict", is_flag=True, help="Editorial changes have to be declared, too.")
 @click.option(
     "--format",
@@ -76,6 +82,7 @@ def command(
     within: str,
     buf: Path | None,
     folder: Path | None,
+    reworded: tuple[str, ...],
     strict: bool,
     form: str,
     as_json: bool,
@@ -108,6 +115,7 @@ def command(
             past=past,
             payloads_alone=alone,
             strict=strict,
+            reworded=reworded,
             progress=status.update,
         )
     _write(result, "json" if as_json else form, output, within)

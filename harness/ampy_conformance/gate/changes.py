@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ampy_conformance._errors import UsageError
 from ampy_conformance.gate.facts import tree
+from ampy_conformance.gate.relations import relation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ampy_conformance.gate.facts import Fact, Facts, Place
 
 
 @dataclass(frozen=True)
 class Change:
-    """One change: `kind` is added, removed or changed, of payloads also broken or unjudged.
+    """One change: `kind` is added, removed or changed; of payloads also broken or unjudged, of texts reworded.
 
     `before` and `after` are values, or nested data of what was added or removed as a whole;
     `entity` is what the change happened to (a header, a clause), as it is now, or was.
@@ -72,3 +74,31 @@ def _change(kind: str, place: Place, old: Facts, new: Facts, fact: Fact) -> Chan
 
 def _entity(owner: Place, facts: Mapping[Place, Fact]) -> Any:
     return tree(facts, owner) if len(owner) > 1 else None
+
+
+TEXTS = {"clauses": "text", "ambiguities": "settlement"}
+
+
+def acknowledge(changes: list[Change], ids: Sequence[str]) -> list[Change]:
+    """Return the changes, those of texts that somebody has read as of the kind reworded.
+
+    `ids` are clauses or ambiguities. Raises `UsageError` where such a text did not change, or where
+    it has other numbers, literals or turning words: that is never a mere rewording.
+    """
+    left = set(ids)
+    found = []
+    for each in changes:
+        root, name, what = (*each.place, "", "", "")[:3]
+        if name in ids and TEXTS.get(root) == what and each.kind == "changed":
+            if relation("wording", each.before, each.after) == "restated":
+                raise UsageError(
+                    f"{name} has other numbers, literals or turning words: that is no rewording"
+                )
+            left.discard(name)
+            each = replace(each, kind="reworded")  # noqa: PLW2901 (the same change, read)
+        found.append(each)
+    if left:
+        raise UsageError(
+            f"the text of {min(left)} did not change, so that there is nothing reworded"
+        )
+    return found

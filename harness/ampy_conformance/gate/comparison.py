@@ -157,16 +157,19 @@ def compare(
     past: Mapping[str, Mapping[str, str]],
     payloads_alone: bool = False,
     strict: bool = False,
+    reworded: Sequence[str] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Result:
     """Compare two sides; raises `SpecError` or `HarnessError`, one sentence each.
 
     `judges` are tests by clause, `past` the outcomes of clauses by report; `payloads_alone`
-    says that a side has no contract of its own, so that no version is declared.
+    says that a side has no contract of its own, so that no version is declared; `reworded` are
+    ids of clauses and ambiguities whose new words somebody has read.
     """
     sides = (_contract(old), _contract(new))
     progress("comparing the contracts")
     found = changing.compare(facts.read(sides[0].root), facts.read(sides[1].root))
+    found = changing.acknowledge(found, reworded)
     progress("comparing the payload schemas")
     files = [payloads.read(each.descriptors, each.name) for each in (old, new)]
     found += payloads.compare(files[0], files[1], rules.buf, buf)
@@ -187,7 +190,9 @@ def compare(
         contradictions=tuple(contradictions),
         tests=tuple(touched.tests(ids, judges)),
         envelopes=touched.envelopes(tried.made) if tried and all(tried.made.values()) else {},
-        reports=touched.reports(ids, past),
+        reports=touched.reports(
+            [each for e in judged if e.gravest != "editorial" for each in e.clauses], past
+        ),
         payloads_alone=payloads_alone,
         strict=strict,
     )

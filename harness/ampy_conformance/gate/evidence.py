@@ -9,6 +9,7 @@ breaks its producer; one that only the new contract accepts breaks a consumer th
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from google.protobuf import json_format
 from ampy_conformance.contract import encoding, golden, payloads
 from ampy_conformance.contract.lint import Linter
 from ampy_conformance.contract.registry import SpecError
-from ampy_conformance.contract.samples import SampleError, major_of
+from ampy_conformance.contract.samples import SampleError
 from ampy_conformance.contract.topics import TopicError, parse
 from ampy_conformance.gate.relations import witness
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ampy_conformance.gate.changes import Change
 
 DEAD = "dlq"
+MAJOR = re.compile(r"\.(v\d+)\.")
 # Findings against what a record holds, not against its form.
 DECODED = "decoded payload"
 
@@ -62,7 +64,7 @@ def gather(old: Contract, new: Contract, changes: Sequence[Change]) -> Evidence:
     """Judge the records of both contracts under both.
 
     A contract whose samples lag so far behind that no golden envelope can be made is tried with
-    those of the other alone.
+    those of the other alone. Raises `SpecError` where a contract contradicts itself.
     """
     trouble = {"old": _made(old)[1], "new": _made(new)[1]}
     made = {"old": _made(old)[0], "new": _made(new)[0]}
@@ -79,7 +81,7 @@ def gather(old: Contract, new: Contract, changes: Sequence[Change]) -> Evidence:
     refusals: list[Refusal] = []
     accepted = {"old": 0, "new": 0}
     for side, name, envelope in corpus:
-        found = {which: _fails(each, envelope) for which, each in linters.items()}
+        found = {which: _judged(which, each, name, envelope) for which, each in linters.items()}
         for which in accepted:
             accepted[which] += not found[which]
         domain = _domain(old, envelope) or _domain(new, envelope)
@@ -119,6 +121,16 @@ def _made(contract: Contract) -> tuple[dict[str, Golden], str | None]:
         return {}, f"{type(error).__name__} in the samples"
 
 
+def _judged(side: str, linter: Linter, name: str, envelope: Envelope) -> list[tuple[str, str, str]]:
+    try:
+        return _fails(linter, envelope)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise SpecError(
+            f"the {side} contract contradicts itself: {name} cannot be judged by it "
+            f"({type(error).__name__}: {str(error)[:80]}); run 'ampy-conform spec check' on it"
+        ) from error
+
+
 def _fails(linter: Linter, envelope: Envelope) -> list[tuple[str, str, str]]:
     return [
         (each.clause, each.where, each.message)
@@ -150,8 +162,8 @@ def _within_reach(contract: Contract, envelope: Envelope) -> bool:
     if len(tokens) < 4 or tokens[1] not in contract.envs or tokens[2] not in contract.domains:
         return False
     domain = contract.domains[tokens[2]]
-    majors = {f"v{major_of(domain, each)}" for each in domain.payloads} or {"v1"}
-    return tokens[3] in majors
+    majors = {found[1] for each in domain.payloads if (found := MAJOR.search(each))}
+    return tokens[3] in (majors or {"v1"})
 
 
 # -- values that only one side takes ------------------------------------------------------

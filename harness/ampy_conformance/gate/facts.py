@@ -124,29 +124,40 @@ def _yaml(path: Path, name: str) -> Iterator[tuple[Place, Fact]]:
     if folder:  # clauses/orders.yaml: the group is a part of every id
         data = {key: value for key, value in data.items() if key == root}
     yield (root,), Fact(None, name, 1, inner=True)
-    nodes = {key.value: value for key, value in node.value}
-    for key, value in data.items():
+    for key, value, child in _items(data, node):
         # headers.yaml: headers: ... is headers/..., not headers/headers/...
-        place = (root,) if key == root else (root, str(key))
-        yield from _walk(place, value, nodes[key], name)
+        yield from _walk((root,) if key == root else (root, key), value, child, name)
+
+
+def _items(data: dict[Any, Any], node: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield key, value and node; what came by a merge key has the mapping's own node."""
+    nodes = {key.value: value for key, value in node.value} if isinstance(node.value, list) else {}
+    for key, value in data.items():
+        yield str(key), value, nodes.get(str(key), node)
 
 
 def _walk(place: Place, value: Any, node: Any, file: str) -> Iterator[tuple[Place, Fact]]:
     line = node.start_mark.line + 1
     if isinstance(value, dict):
         yield place, Fact(None, file, line, inner=True)
-        for (key, inner), child in zip(value.items(), node.value, strict=True):
-            yield from _walk((*place, str(key)), inner, child[1], file)
+        for key, inner, child in _items(value, node):
+            yield from _walk((*place, key), inner, child, file)
     elif isinstance(value, list) and all(isinstance(each, str) for each in value):
         yield place, Fact(None, file, line, inner=True)
-        for each, child in zip(value, node.value, strict=True):
+        for each, child in zip(value, _nodes(node, len(value)), strict=True):
             yield (*place, each), Fact(each, file, child.start_mark.line + 1)
     elif isinstance(value, list):
         yield place, Fact(None, file, line, inner=True)
-        for number, (each, child) in enumerate(zip(value, node.value, strict=True)):
+        for number, (each, child) in enumerate(zip(value, _nodes(node, len(value)), strict=True)):
             yield from _walk((*place, _name(each, number)), each, child, file)
     else:
         yield place, Fact(value, file, line)
+
+
+def _nodes(node: Any, wanted: int) -> list[Any]:
+    """Return the nodes of a list's elements; its own for each where it came by a merge key."""
+    own = node.value if isinstance(node.value, list) else []
+    return own if len(own) == wanted else [node] * wanted
 
 
 def _name(value: Any, number: int) -> str:

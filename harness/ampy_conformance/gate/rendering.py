@@ -23,6 +23,8 @@ COLOURS = {
     "editorial": "dim",
 }
 LEVELS = {"breaking": "error", "unjudged": "warning", "additive": "note", "editorial": "none"}
+# Facts whose values are digests of whole files.
+DIGESTS = ("golden", "vectors", "properties", "proto", "files")
 LONGEST = 160
 FEW = 8
 
@@ -39,7 +41,7 @@ def what(each: Judged) -> str:
     change = each.change
     if change.note:
         return f"{change.kind}: {short(change.note, 300)}"
-    if change.kind == "changed":
+    if change.kind in ("changed", "reworded") and change.place[0] not in DIGESTS:
         return f"{short(change.before)} -> {short(change.after)}"
     return change.kind
 
@@ -90,6 +92,10 @@ def text(result: Result, console: Console) -> None:
 
 
 def _change(each: Judged, console: Console) -> None:
+    if each.gravest == "editorial":
+        says = f"{each.change.where}  editorial ({each.rule.id}): {what(each)}"
+        console.print(f"[dim]{escape(short(says, 110))}[/]", highlight=False)
+        return
     grades = ", ".join(
         f"{audience} [{COLOURS[each.grade(audience)]}]{each.grade(audience)}[/]"
         for audience in AUDIENCES

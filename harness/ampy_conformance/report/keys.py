@@ -62,8 +62,9 @@ def private(path: Path | None) -> Private:
     try:
         key = serialization.load_pem_private_key(pem, secret.encode() if secret else None)
     except TypeError:
-        what = "is encrypted" if secret is None else "is not encrypted"
-        raise UsageError(f"{name} {what}: its passphrase is that of {PASSPHRASE}") from None
+        if secret is None:
+            raise UsageError(f"{name} is encrypted: put its passphrase into {PASSPHRASE}") from None
+        raise UsageError(f"{name} is not encrypted: unset {PASSPHRASE}, or encrypt it") from None
     except Exception:  # noqa: BLE001 (whatever the parser says may quote the key)
         if b"PUBLIC KEY" in pem:
             raise UsageError(f"{name} is a public key, and signing needs the private one") from None

@@ -117,6 +117,8 @@ def _result(result: Result, index: int) -> dict[str, Any]:
             ).hexdigest()
         },
     }
+    if shown["level"] == "none":  # says nothing of how grave it is (SARIF 3.27.10)
+        shown["kind"] = "informational"
     properties = safe.clean(dict(result.properties))
     return shown | ({"properties": properties} if properties else {})
 
