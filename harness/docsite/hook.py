@@ -8,6 +8,8 @@ import pages
 from mkdocs.structure.files import File
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
 
@@ -19,8 +21,24 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made = pages.build()
     for path, text in made.items():
         files.append(File.generated(config, path, content=text))
-    config.nav = [_entry(each, made) for each in config.nav or ()]
+    nav = [_entry(each, made) for each in config.nav or ()]
+    named = set(_targets(nav))
+    rest = [
+        each.src_uri
+        for each in files.documentation_pages()
+        if each.src_uri not in named and each.src_uri not in made
+    ]
+    config.nav = [*nav, {"More": rest}] if rest else nav  # written, and not yet put in its place
     return files
+
+
+def _targets(nav: list[Any]) -> Iterator[str]:
+    for entry in nav:
+        for target in entry.values() if isinstance(entry, dict) else (entry,):
+            if isinstance(target, list):
+                yield from _targets(target)
+            else:
+                yield str(target)
 
 
 def _entry(entry: Any, made: dict[str, str]) -> Any:

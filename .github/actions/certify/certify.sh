@@ -40,7 +40,7 @@ rm -f -- "$report" "$folder/report.xml"
 set -f # words of lists are words, not patterns of files
 options=("--report=$report" "--junit=$folder/report.xml")
 each profile "${PROFILES:-}"
-each group "${GROUPS_:-}"
+each group "${GROUPS_:-}" # GROUPS is a variable of bash itself
 each clause "${CLAUSES:-}"
 each faults "${FAULTS:-}"
 [[ -z ${SEED:-} ]] || options+=("--seed=$SEED")

@@ -329,7 +329,7 @@ def _older(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _operations(
     contract: Contract, service: Service, channels: Mapping[str, Any]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    group = contract.services.group.format(service=service.name)
+    group = contract.services.group.replace("{service}", service.name)
     for direction, flow in service.flows():
         for name in _channel_names(contract, flow):
             sends = direction == "publishes"

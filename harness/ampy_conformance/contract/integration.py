@@ -41,7 +41,9 @@ def _service(contract: Contract, service: Service) -> dict[str, Any]:
         "called": list(service.called),
         "role": service.role,
         "section": list(service.section),
-        "group": contract.services.group.format(service=service.name) if service.consumes else None,
+        "group": contract.services.group.replace("{service}", service.name)
+        if service.consumes
+        else None,
         "publishes": [_flow(contract, service, each, sends=True) for each in service.publishes],
         "consumes": [_flow(contract, service, each, sends=False) for each in service.consumes],
     }
