@@ -147,6 +147,8 @@ def latency(
                 side, partial(_stretch, side, shape, f"{seed} {number} {turn}", also)
             )
             stretches.append(one)
+            if LOST in one.latency:
+                side.renew()
             usages.append(usage)
         result.stretches += stretches
         result.usages += usages

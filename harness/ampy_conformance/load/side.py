@@ -185,6 +185,10 @@ class Side:
         self.others: dict[int, int] = {}
         self._plans = 0
         self._buses = 0
+        self._connect = connect
+        self._generation = 0
+        self._serves: str | None = None
+        self.subscriptions: dict[str, str] = {}
         self.sender, self._client = connect()
         try:
             self.receiver, _ = connect()
@@ -194,21 +198,36 @@ class Side:
             raise
 
     def _open(self) -> None:
-        for driver in (self.sender, self.receiver):
-            clock = driver.check_clock()
-            if not clock.trusted:
-                raise ClockTrouble(
-                    f"{self.name}: {clock.reason.partition(';')[0]}: latency is measured with the "
-                    "host's monotonic clock, which the driver's stamps have to be on"
-                )
+        self._believe(self.sender)
         self._bus(self.sender, "send")
-        self._bus(self.receiver, "receive")
         self.producer("send", "producer")
-        self.subscriptions = {}
+        self._receive()
+
+    def _receive(self) -> None:
+        """Let the receiver join, in groups of its own: what was sent before is none of its business."""
+        self._believe(self.receiver)
+        self._bus(self.receiver, "receive")
         for domain in self.offered.domains:
             handle = f"load-{domain}"
             self.subscribe(handle, domain, self.env, start="latest")
             self.subscriptions[domain] = handle
+
+    def _believe(self, driver: Driver) -> None:
+        clock = driver.check_clock()
+        if not clock.trusted:
+            raise ClockTrouble(
+                f"{self.name}: {clock.reason.partition(';')[0]}: latency is measured with the "
+                "host's monotonic clock, which the driver's stamps have to be on"
+            )
+
+    def renew(self) -> None:
+        """Replace the receiver: what it still has to work off would burden the other side's turn."""
+        self.receiver.close()
+        self._generation += 1
+        self.receiver, _ = self._connect()
+        self._receive()
+        if self._serves is not None:
+            self.serve_replay(self._serves)
 
     def _bus(self, driver: Driver, handle: str, env: str | None = None) -> None:
         driver.request(
@@ -226,6 +245,7 @@ class Side:
         self.receiver.request(
             "serve_replay", bus="receive", subscription=self.subscriptions[domain]
         )
+        self._serves = domain
 
     def producer(self, bus: str, handle: str) -> None:
         """Open a producer on a bus of the sender."""
@@ -247,7 +267,7 @@ class Side:
             bus="receive",
             subscription=handle,
             pattern=f"ampy.{env}.{domain}.{major}.>",
-            group=self._access.group(f"{handle}-{self.name}-{env}"),
+            group=self._access.group(f"{handle}-{self.name}-{env}-{self._generation}"),
             member="load",
             start=start,
             credit=credit or self._tuning["max_in_flight"],

@@ -7,7 +7,6 @@ the one of `verdict.Judge`, the same code that judges a run.
 from __future__ import annotations
 
 import functools
-import os
 import random
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -23,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LIMIT = 50_000_000
-RATE = 250.0  # records a second and side
+RATE = 100.0  # records a second and side; the shares do not depend on it
 STRETCH = 30.0  # seconds; a round has two of each side
 MS = 1_000_000
+WORKERS = 4
 
 
 def arrivals(rng: random.Random, seconds: float, rate: float = RATE) -> Iterator[int]:
@@ -227,7 +227,7 @@ def table(rows: list[Row]) -> str:
 def main() -> int:
     """Print the table."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+    with ProcessPoolExecutor(WORKERS) as pool:
         rows = list(pool.map(functools.partial(row, runs=runs), SCENES))
     print(table(rows))
     print(f"\n{runs} runs a line, seed 1.")

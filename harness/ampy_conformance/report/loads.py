@@ -32,23 +32,21 @@ def _latency(load: Mapping[str, Any]) -> Table:
         title_justify="left",
         box=None,
     )
-    for name in ("limit", "verdict", "over, binding", "raw", "records", "why"):
-        table.add_column(name, justify="left" if name in ("verdict", "why") else "right")
+    for name in ("limit", "verdict", "over it", "between", "raw over it", "records"):
+        table.add_column(
+            name, justify="left" if name in ("limit", "verdict") else "right", no_wrap=True
+        )
     for each in load["limits"]:
         colour = WORDS[each["outcome"]]
         table.add_row(
             f"{each['clause']} {each['limit_ms']} ms",
             f"[{colour}]{each['outcome']}[/]",
-            _share(each["binding"]),
-            _share(each["control"]),
+            f"{each['binding']['share']:.2%}",
+            f"{each['binding']['low']:.1%} {each['binding']['high']:.1%}",
+            f"{each['control']['share']:.2%}",
             str(each["binding"]["records"]),
-            escape(each["reason"] or f"{', '.join(each['domains'])}"),
         )
     return table
-
-
-def _share(look: Mapping[str, Any]) -> str:
-    return f"{look['share']:.2%} ({look['low']:.2%} to {look['high']:.2%})"
 
 
 def _throughput(load: Mapping[str, Any]) -> Table:
@@ -73,7 +71,11 @@ def _throughput(load: Mapping[str, Any]) -> Table:
 def _notes(load: Mapping[str, Any]) -> list[str]:
     if load["what"] == "throughput":
         return [f"binding to raw: {_interval(load['ratio'])}"]
-    found = []
+    found = [
+        f"{each['clause']} ({', '.join(each['domains'])}): {each['reason']}"
+        for each in load["limits"]
+        if each["reason"]
+    ]
     for name in ("binding", "control"):
         mine = load["quantiles_ms"][name]
         shown = ", ".join(

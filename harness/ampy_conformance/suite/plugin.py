@@ -81,7 +81,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Set up the run; mistakes of the user end here, with exit code 2."""
     config.addinivalue_line("markers", "clause(*ids): the clauses that the test judges")
-    config.addinivalue_line("markers", "load: runs a load, when the profile slo is asked for")
     try:
         config.pluginmanager.register(Run(config), "ampy-conform-run")
     except UsageError as error:
