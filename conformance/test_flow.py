@@ -110,7 +110,11 @@ class Desk:
                 there = [(domain, self.made.get((domain, n))) for domain, n in wanted]
             return all(each and self.handled(domain, each) for domain, each in there)
 
-        return self.lab.eventually(done, 20.0)
+        return self.lab.gone_through(done, self.deliveries, 20.0)
+
+    def deliveries(self):
+        """Return how many deliveries there were in all, of any service."""
+        return sum(len(each.deliveries) for member in self.members for each in member.values())
 
     def handled(self, domain, sample):
         """Tell whether some incarnation of the service has handled the record."""
@@ -227,6 +231,7 @@ def test_positions_come_out_right_after_a_fault(lab, trials, strike):
     lab.publish(desk.producer.bus, desk.bar(control))
     lab.control(desk.settled(control), "the flow did not come to its end before the fault")
     stored = threading.Event()
+    brought = []
 
     def load():
         # The market does not wait: bars come raw, past the fault, as soon as the broker takes them.
@@ -234,6 +239,7 @@ def test_positions_come_out_right_after_a_fault(lab, trials, strike):
             while not stored.wait(0.2):
                 with contextlib.suppress(lab.unreachable):
                     lab.inject(desk.bar(number))
+                    brought.append(number)
                     break
 
     market = threading.Thread(target=load, daemon=True)
@@ -242,5 +248,6 @@ def test_positions_come_out_right_after_a_fault(lab, trials, strike):
     market.join(lab.patience(20.0))
     stored.set()
     lab.covered(fired, f"the fault {strike} was not seen to fire")
+    lab.covered(brought == rest, "not every bar could be stored after the fault")
     lab.must("QOS-01", desk.settled(*live), "the flow did not come to its end after the fault")
     _filled(lab, desk, gap)

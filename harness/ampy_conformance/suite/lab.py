@@ -269,6 +269,29 @@ class Lab(WireSide):
             time.sleep(LOOK)
         return True
 
+    def gone_through(
+        self, predicate: Callable[[], bool], progress: Callable[[], int], patience: float
+    ) -> bool:
+        """Wait until the predicate holds, for longer while `progress` grows: slow is not lost.
+
+        What the broker counts as unacknowledged in the end is not lost either: inconclusive.
+        """
+        last = time.monotonic() + self.patience(patience + AGAIN)
+        until = time.monotonic() + self.patience(patience)
+        seen = progress()
+        while not predicate():
+            now = time.monotonic()
+            if now > min(until, last):
+                break
+            if progress() > seen:
+                seen, until = progress(), max(until, now + self.patience(patience / 2))
+            time.sleep(LOOK)
+        done = predicate()
+        self.covered(
+            done or not self.unacknowledged(), "the broker still keeps records for a group"
+        )
+        return done
+
     def arrived_replay(self, subscription: Subscription, request: str, *wanted: Sample) -> bool:
         """Wait until each record was delivered as an answer to this request, and settled."""
         digests = {each.digest for each in wanted}
