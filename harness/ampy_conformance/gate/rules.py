@@ -67,7 +67,7 @@ class Rules:
     """The rules in their order (the first that speaks of a change decides), and those of buf."""
 
     rules: tuple[Rule, ...]
-    buf: tuple[str, ...]
+    buf: Mapping[str, Any]  # as the part `breaking` of its configuration
 
     def of(self, change: Change) -> Rule:
         """Return the rule for a change; the last one speaks of all."""
@@ -81,8 +81,8 @@ def load(spec: Path) -> Rules:
         rules = tuple(
             build(Rule, f"{FILE}: {each.get('id')}", _lists(each)) for each in data["rules"]
         )
-        buf = tuple(data["buf"])
-    except (KeyError, TypeError, AttributeError) as error:
+        buf = dict(data["buf"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SpecError(f"{FILE} does not have the form of rules: {error!r}") from error
     _check(rules)
     return Rules(rules, buf)
