@@ -132,7 +132,7 @@ def _list(found: Sequence[MutantRef]) -> None:
         click.echo(f"{mutant.name:<44} {mutant.clause:<20} {mutant.says}")
     for peer in peers.PEERS:
         click.echo(f"{peer.name:<44} {'peer':<20} {peer.what}")
-    for name in runner.CORRECT:
+    for name in (*runner.CORRECT, f"{runner.LOADED_CORRECT}-under-load"):
         click.echo(f"{name:<44} {'correct':<20} nothing may be held against it")
 
 

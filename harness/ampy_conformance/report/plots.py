@@ -137,7 +137,7 @@ def ratio_plot(lines: Iterable[Mapping[str, Any]]) -> str:
             kind = (
                 "throughput (more is better)"
                 if each.get("ratio")
-                else "p99 of seconds (less is better)"
+                else f"p99 of seconds at {each['offered']['rate']:g}/s (less is better)"
             )
             who = each["sides"]["binding"].partition(" (")[0]
             suffix = ", with a replay" if each["what"] == "replay" else ""

@@ -30,6 +30,7 @@ TIME_SCALE = 0.5
 LOADED = ("SLO",)
 # Correct bindings: nothing may be held against them.
 CORRECT = ("mem", "nats")
+LOADED_CORRECT = "mem"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def work(found: Sequence[MutantRef], others: Sequence[Peer]) -> list[Work]:
     """Return all that there is to run, what takes longest first."""
     everything = [
         *(Work(each, "correct", partial(reference, each), heavy=True) for each in CORRECT),
+        Work(f"{LOADED_CORRECT}-under-load", "correct", under_load, heavy=True),
         *(Work(each.name, "peer", partial(peer, each), heavy=True) for each in others),
         *(Work(e.name, "mutant", partial(mutant, e), heavy=bool(e.faults)) for e in found),
     ]
@@ -175,6 +177,22 @@ def reference(name: str, seed: int, time_scale: float = TIME_SCALE) -> Kill:
     return Kill(name, "a correct binding", not code and not hit, why, seconds, hit)
 
 
+def under_load(seed: int, time_scale: float = TIME_SCALE) -> Kill:
+    """Judge the load tests by a correct binding: a glance may leave everything open, and fails nothing."""
+    name, began = f"{LOADED_CORRECT}-under-load", time.monotonic()
+    try:
+        report = _certify(LOADED_CORRECT, seed, profiles=("slo",), time_scale=time_scale)
+    except ConformError as error:
+        return Kill(name, "", killed=False, why=str(error), seconds=time.monotonic() - began)
+    seconds = time.monotonic() - began
+    code, hit = report.end["exit"], _hit(report)
+    why = f"exit {code}, {len(report.loads)} load runs"
+    if hit:
+        why += f"; held against it: {', '.join(hit)}"
+    right = not hit and code in (0, 6) and bool(report.loads)
+    return Kill(name, "a correct binding under load", right, why, seconds, hit)
+
+
 def _hit(report: Report) -> dict[str, str]:
     return {
         line["blames"]: report.clauses[line["blames"]]["outcome"]
@@ -189,6 +207,7 @@ def _certify(
     *,
     groups: tuple[str, ...] = (),
     clauses: tuple[str, ...] = (),
+    profiles: tuple[str, ...] = (),
     time_scale: float = 1.0,
     faults: str | None = None,
 ) -> Report:
@@ -201,6 +220,7 @@ def _certify(
             seed=seed,
             groups=groups,
             clauses=clauses,
+            profiles=profiles,
             load="glance",
             time_scale=time_scale,
             faults=(faults,) if faults else (),
