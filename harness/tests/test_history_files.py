@@ -96,9 +96,9 @@ def test_lines_and_parquet_whole_or_in_parts_are_judged_alike(lines, parquet):
     assert sum(total for _, total, _ in whole.values()) > 100
     assert any(each[2] and each[2][0].events for each in whole.values())
     assert judged(parquet) == whole
-    assert judged(parquet, BATCH=200) == whole
+    assert judged(parquet, BATCH=3000) == whole
     # Long lines become a table first.
-    assert judged(lines, LARGE=0, BATCH=500) == whole
+    assert judged(lines, LARGE=0, BATCH=5000) == whole
 
 
 def test_parts_hold_whole_scopes_and_respect_the_limit():
