@@ -166,12 +166,11 @@ def _sarif(result: Result, within: str) -> dict[str, Any]:
     found = [
         sarif.Result(
             rule=each.rule.id,
-            level=rendering.LEVELS[each.gravest],
+            grade=rendering.LEVELS[each.gravest],
             message=f"{each.change.where}: {rendering.what(each)}. {each.rule.says} "
             f"Producers: {each.rule.producers}; consumers: {each.rule.consumers}.",
-            file=f"{within}/{each.change.file}",
-            line=each.change.line,
-            key=f"{each.change.where} {each.change.kind} {each.change.note or ''}",
+            where=f"{within}/{each.change.file}:{each.change.line}",
+            part=each.change.where,
             properties={"clauses": list(each.clauses), "domains": list(each.domains)},
         )
         for each in result.changes
