@@ -170,7 +170,7 @@ def _sarif(result: Result, within: str) -> dict[str, Any]:
             message=f"{each.change.where}: {rendering.what(each)}. {each.rule.says} "
             f"Producers: {each.rule.producers}; consumers: {each.rule.consumers}.",
             where=f"{within}/{each.change.file}:{max(each.change.line, 1)}",
-            part=f"{each.change.where} {each.change.kind} {each.change.note or ''}".strip(),
+            part=each.change.where,
             properties={"clauses": list(each.clauses), "domains": list(each.domains)},
         )
         for each in result.changes

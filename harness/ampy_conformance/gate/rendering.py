@@ -22,7 +22,7 @@ COLOURS = {
     "additive": "cyan",
     "editorial": "dim",
 }
-LEVELS = {"breaking": "error", "unjudged": "warning", "additive": "note", "editorial": "none"}
+LEVELS = {"breaking": "error", "unjudged": "warning", "additive": "note", "editorial": "note"}
 # Facts whose values are digests of whole files.
 DIGESTS = ("golden", "vectors", "properties", "proto", "files")
 LONGEST = 160
