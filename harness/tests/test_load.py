@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import random
+import time
 from fractions import Fraction
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from ampy_conformance import contract as contracts
 from ampy_conformance._errors import UsageError
 from ampy_conformance.contract.samples import Samples
+from ampy_conformance.kit import Loads, Refused
 from ampy_conformance.kit.load import Template
 from ampy_conformance.load import exceedance, intervals, probe, run, schedule, simulate
 from ampy_conformance.load.exceedance import LOST, SECOND, Series, Word
@@ -273,3 +276,69 @@ def test_shapes_grow_from_glance_to_full() -> None:
     assert run.Shape.of(20.0, quick=False).stretch == 10.0
     assert Word.OPEN not in set(Outcome)
     assert SECOND == 10**9
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"schedule": None}, "schedule is missing"),
+        ({"picks": [0]}, "not of one length"),
+        ({"picks": [0, 9]}, "a pick names no template"),
+        ({"marker": "load-nowhere-"}, "does not hold the marker"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_refused_by_the_kit(
+    change: dict[str, object],
+    says: str,
+    made: tuple[schedule.Offered, list[schedule.Template], str],
+) -> None:
+    _, found, marker = made
+    frame = {
+        "load": "l", "marker": marker, "first": 0, "start_ns": 0, "until_ns": 1,
+        "schedule": [0, 1], "picks": [0, 0], "templates": [found[0].frame(marker)],
+    }  # fmt: skip
+    changed = {name: each for name, each in {**frame, **change}.items() if each is not None}
+    with pytest.raises(Refused, match=says):
+        Loads(lambda *_, **__: None).send(changed, None)  # type: ignore[arg-type]
+
+
+def test_the_kit_sends_on_time_and_stamps(
+    made: tuple[schedule.Offered, list[schedule.Template], str],
+) -> None:
+    """Open loop: a publish that hangs delays no other, and is told as without an answer."""
+    _, found, marker = made
+    told: list[dict[str, object]] = []
+    start = time.monotonic_ns() + 50 * MS
+
+    async def go() -> None:
+        ended = asyncio.Event()
+
+        def emit(_: str, **fields: object) -> None:
+            told.append(fields)
+            if fields.get("done"):
+                ended.set()
+
+        async def publish(record: dict[str, object]) -> dict[str, object]:
+            assert isinstance(record["payload"], bytes)
+            if b"0000000010" in record["payload"]:
+                await asyncio.sleep(60)
+            return {"outcome": "ok"}
+
+        frame = {
+            "load": "l", "marker": marker, "first": 10, "start_ns": start, "until_ns": 600 * MS,
+            "schedule": [0, 100 * MS, 200 * MS], "picks": [0, 0, 0],
+            "templates": [found[0].frame(marker)],
+        }  # fmt: skip
+        Loads(emit).send(frame, publish)
+        await asyncio.wait_for(ended.wait(), 30)
+
+    asyncio.run(go())
+    samples = told[0]
+    assert samples["numbers"] == [10, 11, 12]
+    assert samples["outcomes"] == [2, 0, 0]
+    called, returned = samples["called_ns"], samples["returned_ns"]
+    assert isinstance(called, list)
+    assert isinstance(returned, list)
+    assert all(at >= due for at, due in zip(called, (0, 100 * MS, 200 * MS), strict=True))
+    assert returned[0] == -1
+    assert all(after >= at for at, after in list(zip(called, returned, strict=True))[1:])

@@ -61,6 +61,7 @@ def decided(found: Latency, clause: str) -> Decision:
     return decision
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("peer", "outcomes"),
     [
@@ -188,6 +189,7 @@ def test_a_broker_that_dies_is_an_error_and_no_verdict(nats_session: Session) ->
     striker.join()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("real_control")
 def test_what_is_acknowledged_is_found_in_the_log(nats_session: Session) -> None:
     """Positive control of the throughput: real records, through a real broker, on both sides."""
