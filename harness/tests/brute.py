@@ -223,8 +223,7 @@ class History:
         """Tell whether invocation b began after effect a was recorded, and not by mere bad luck."""
         if a.confirmed is None or b.seq <= a.confirmed:
             return False
-        began = b.started_ns if b.started_ns is not None else b.t_ns
-        if a.subscription != b.subscription and began <= a.confirmed_ns + RACE_NS:
+        if a.subscription != b.subscription and began(b) <= a.confirmed_ns + RACE_NS:
             return False
         return not any(
             b.subscription == who
@@ -262,6 +261,11 @@ def token(topic: str | None, number: int) -> str:
     """Return a token of a topic: 1 the env, 2 the domain, 3 the version."""
     tokens = (topic or "").split(".")
     return tokens[number] if len(tokens) > number else ""
+
+
+def began(delivery: Event) -> int:
+    """When a handler was invoked: by the driver's own stamp, or when that was heard."""
+    return delivery.t_ns if delivery.started_ns is None else delivery.started_ns
 
 
 def is_dead(event: Event) -> bool:
@@ -555,23 +559,23 @@ def checkpoint_regress(h: History) -> Statement:
 @statement
 def resume_gap(h: History) -> Statement:
     """Whoever joins a group later begins at or before the first record it is not through with."""
-    began: dict[tuple[str, str], Event] = {}
+    first: dict[tuple[str, str], Event] = {}
     lowest: dict[tuple[str, str], int] = {}
     members = defaultdict(set)
     for d in h.deliveries:
         members[d.group].add(d.subscription)
         if d.replay is None and not is_dead(d):
             mark = (d.group, d.subscription)
-            began.setdefault(mark, d)
+            first.setdefault(mark, d)
             number = place(d.position)
             if number is not None:
                 lowest[mark] = min(lowest.get(mark, number), number)
     if not (h.audited and h.waited):
         return [], []
     later = [
-        (mark, lowest[mark]) for mark, first in began.items()
+        (mark, lowest[mark]) for mark, earliest in first.items()
         if mark in lowest
-        and any(o[0] == mark[0] and other.seq < first.seq for o, other in began.items())
+        and any(o[0] == mark[0] and other.seq < earliest.seq for o, other in first.items())
     ]  # fmt: skip
     chances = [each for each in members.values() if len(each) > 1 and h.from_the_start]
     return chances, [
@@ -635,8 +639,7 @@ def replay_effect(h: History) -> Statement:
             again = a.message_id is not None and a.message_id == b.message_id
             if b.replay is None or not again or a.topic != b.topic or a.confirmed is None:
                 continue
-            began = b.started_ns if b.started_ns is not None else b.t_ns
-            apart = a.subscription == b.subscription or began > a.confirmed_ns + RACE_NS
+            apart = a.subscription == b.subscription or began(b) > a.confirmed_ns + RACE_NS
             if a.confirmed < b.seq and apart:
                 broken.append(b)
     return chances, broken
@@ -681,8 +684,11 @@ def zombie_effect(h: History) -> Statement:
 
 
 def _order(h: History, when: list[tuple[Event, int]]) -> Statement:
-    """Compare when publishes of one producer, topic and key first came up with their order."""
-    first: dict[Any, dict[str, tuple[int, int]]] = defaultdict(dict)
+    """Compare when publishes of one producer, topic and key first came up with their order.
+
+    Of two members each may be heard late: between them only what began clearly later proves anything.
+    """
+    first: dict[Any, dict[str, tuple[int, int, Event]]] = defaultdict(dict)
     calls = defaultdict(list)
     for p in h.acknowledged:
         if h.origins[p.body_hash] == 1:
@@ -691,11 +697,14 @@ def _order(h: History, when: list[tuple[Event, int]]) -> Statement:
         for p in calls[event.body_hash]:
             if p.topic == event.topic and event.replay is None:
                 lane = first[event.group, p.producer, p.topic, p.key]
-                lane[p.uid] = min(lane.get(p.uid, (p.pseq, seq)), (p.pseq, seq))
+                if p.uid not in lane or seq < lane[p.uid][1]:
+                    lane[p.uid] = (p.pseq, seq, event)
     lanes = [list(each.values()) for each in first.values()]
     return [each for each in lanes if len(each) > 1], [
         (one, other) for lane in lanes for one in lane for other in lane
         if one[0] < other[0] and one[1] > other[1]
+        and (one[2].subscription == other[2].subscription
+             or began(one[2]) > began(other[2]) + RACE_NS)
     ]  # fmt: skip
 
 

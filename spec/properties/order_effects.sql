@@ -9,8 +9,10 @@ SELECT count(*) FROM (
   WHERE e.live AND e.topic LIKE 'ampy.%.orders.%'
   GROUP BY e.scope, e.grp, e.lane HAVING min(e.body_hash) < max(e.body_hash))
 -- violations
+-- Two members may race, as in `delivery_order`.
 WITH first AS (
-  SELECT e.scope, e.grp, e.lane, e.pseq, e.body_hash, min(e.seq) AS seq
+  SELECT e.scope, e.grp, e.lane, e.pseq, e.body_hash, min(e.seq) AS seq,
+         min_by(e.subscription, e.seq) AS subscription, min_by(e.started_ns, e.seq) AS started_ns
   FROM effects AS e
   ANTI JOIN graves AS g ON g.scope = e.scope AND g.body_hash = e.body_hash
   WHERE e.live AND e.topic LIKE 'ampy.%.orders.%'
@@ -20,7 +22,13 @@ ranked AS (
     PARTITION BY scope, grp, lane ORDER BY seq
     RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
   FROM first)
-SELECT r.scope, r.seq, p.uid || ' took effect in ' || r.grp || ' after number ' || r.before || ' of its order' AS says
-FROM ranked AS r
-JOIN publishes AS p ON p.scope = r.scope AND p.body_hash = r.body_hash
-WHERE r.before > r.pseq
+SELECT b.scope, b.seq,
+       p.uid || ' took effect in ' || b.grp || ' after number ' || max(a.pseq) || ' of its order' AS says
+FROM ranked AS b
+JOIN first AS a
+  ON a.scope = b.scope AND a.grp IS NOT DISTINCT FROM b.grp AND a.lane = b.lane
+ AND a.pseq > b.pseq AND a.seq < b.seq
+ AND (a.subscription = b.subscription OR b.started_ns > a.started_ns + 250000000)
+JOIN publishes AS p ON p.scope = b.scope AND p.body_hash = b.body_hash
+WHERE b.before > b.pseq
+GROUP BY b.scope, b.seq, b.grp, p.uid
