@@ -45,7 +45,7 @@ def frozen() -> Iterator[driver.Driver]:
     [
         (
             "pigeon",
-            "there is no driver 'pigeon': use mem, kafka, nats, ampy-bus-python, ampy-bus-go, ampy-bus-go-kafka, exec:COMMAND",
+            "there is no driver 'pigeon': use mem, kafka, nats, raw-kafka, raw-mem, raw-nats, ampy-bus-python, ampy-bus-go, ampy-bus-go-kafka, exec:COMMAND",
         ),
         ("", "there is no driver ''"),
         ("exec:", "there is no driver 'exec:'"),
