@@ -315,6 +315,8 @@ class Loading:
                 raise NotClaimed(
                     "the driver has no load_plan: nothing can be measured"
                 ) from refusal
+            if not broker.alive:
+                raise BrokerError(self._died()) from refusal
             raise
         except ClockTrouble as trouble:
             if not broker.alive:
