@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import random
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ampy_conformance.bindings.builder import Outgoing
+    from ampy_conformance.bindings.records import Record
     from ampy_conformance.bindings.transport import Transport
     from ampy_conformance.kit.base import Frame
 
@@ -149,7 +151,8 @@ class ReferenceDriver(Driver):
         called = time.monotonic_ns()
         try:
             outgoing = builder.build(record)
-            await bus.pressure.gate(outgoing.topic.split(".")[2])
+            if bus.pressure.raised:
+                await bus.pressure.gate(outgoing.topic.split(".")[2])
             position = await self._send(bus, outgoing)
         except (Invalid, Refusal) as error:
             return {"outcome": "fail", "code": error.code, "detail": str(error)[:200]}
@@ -166,18 +169,20 @@ class ReferenceDriver(Driver):
 
     async def _send(self, bus: Bus, outgoing: Outgoing) -> str:
         """Send with bounded retries: the same id each time (RTY-01 to RTY-04)."""
-        tuning = bus.tuning
-        policy = type(self).policy(tuning.publish_attempts, tuning.backoff_base, tuning.backoff_max)
-        qos = self.contract.domains[outgoing.topic.split(".")[2]].qos
+        publish = bus.transport.publish
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await bus.transport.publish(
+                return await publish(
                     outgoing.topic, outgoing.headers, outgoing.payload, outgoing.message_id
                 )
             except (Refusal, Unknown):
-                if policy.exhausted(attempt, qos):
+                tuning = bus.tuning
+                policy = type(self).policy(
+                    tuning.publish_attempts, tuning.backoff_base, tuning.backoff_max
+                )
+                if policy.exhausted(attempt, self.contract.domains[outgoing.topic.split(".")[2]].qos):
                     raise
             self.counters.retried(outgoing.topic, "publish")
             await asyncio.sleep(policy.delay(attempt, self.random))
@@ -203,6 +208,7 @@ class ReferenceDriver(Driver):
         )
         subscription = Subscription(
             self.emit,
+            functools.partial(self._hand_over, handle),
             bus.transport,
             core,
             store,
@@ -229,6 +235,23 @@ class ReferenceDriver(Driver):
             subscription.watch_lag(kind.alarm(tuning.lag_high, tuning.lag_low), self._signal(bus))
         return {"consumers": [subscription.membership.name]}
 
+    def _hand_over(self, handle: str, record: Record) -> None:
+        """Call the handler, which is the harness."""
+        more = {"replay": record.replay} if record.replay else {}
+        self.emit(
+            "deliver",
+            subscription=handle,
+            delivery=record.delivery,
+            topic=record.topic,
+            headers=dict(record.headers),
+            payload=base64.b64encode(record.body).decode(),
+            attempt=record.attempt,
+            position=record.position,
+            # From before the look whether it was seen: another member may be at it as well.
+            t_ns=int(record.delivered_at * 1e9),
+            **more,
+        )
+
     def _subscription(self, frame: Frame) -> Subscription:
         try:
             return self.subscriptions[frame["subscription"]]
@@ -240,26 +263,21 @@ class ReferenceDriver(Driver):
     async def credit(self, frame: Frame) -> None:
         """Allow more unsettled deliveries."""
         subscription = self._subscription(frame)
-        subscription.act(subscription.core.grant(frame["n"], time.monotonic()))
+        subscription.grant(frame["n"])
 
     async def settle(self, frame: Frame) -> Frame:
         """Take the handler's verdicts."""
         subscription = self._subscription(frame)
-        results = [await self._settle(subscription, each) for each in frame["verdicts"]]
+        settled = subscription.settle(
+            [(each["delivery"], each["verdict"]) for each in frame["verdicts"]]
+        )
+        for (record, _), each in zip(settled, frame["verdicts"], strict=True):
+            if record is not None and each["verdict"] == "ack":
+                self.counters.consumed(record.topic, subscription.group)
+        results = [
+            await _told(each, *one) for each, one in zip(frame["verdicts"], settled, strict=True)
+        ]
         return {"results": results}
-
-    async def _settle(self, subscription: Subscription, verdict: Frame) -> Frame:
-        delivery = verdict["delivery"]
-        record, actions = subscription.core.settled(delivery, verdict["verdict"], time.monotonic())
-        if record is None:
-            return {"delivery": delivery, "recorded": False, "ack": "fail", "code": "expired"}
-        subscription.act(actions)
-        if verdict["verdict"] == "ack":
-            self.counters.consumed(record.topic, subscription.group)
-        else:
-            return {"delivery": delivery, "recorded": False, "ack": "info"}
-        confirmed = await subscription.acknowledged(record)
-        return {"delivery": delivery, "recorded": True, "ack": "ok" if confirmed else "info"}
 
     def _signal(self, bus: Bus) -> Callable[[str, int, bool], Any]:
         """Return how a consumer of this bus tells that it is behind, or no longer."""
@@ -350,6 +368,19 @@ class ReferenceDriver(Driver):
         subscription = self.subscriptions.pop(handle, None)
         if subscription is not None:
             await subscription.close()
+
+
+async def _told(
+    verdict: Frame, record: Record | None, confirmed: asyncio.Future[bool] | None
+) -> Frame:
+    """Return what the harness is told of a verdict."""
+    told: Frame = {"delivery": verdict["delivery"], "recorded": False}
+    if record is None:
+        return {**told, "ack": "fail", "code": "expired"}
+    if verdict["verdict"] != "ack":
+        return {**told, "ack": "info"}
+    done = confirmed is not None and await confirmed
+    return {**told, "recorded": True, "ack": "ok" if done else "info"}
 
 
 def identity(broker: str, client: str) -> dict[str, str]:

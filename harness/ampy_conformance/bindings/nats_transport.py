@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import json
 import re
 import time
@@ -20,10 +21,10 @@ import nats
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError, NoRespondersError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from nats.js.errors import APIError, NoStreamResponseError
 
+from ampy_conformance.bindings.nats_answers import Answers
 from ampy_conformance.bindings.records import Record
-from ampy_conformance.bindings.transport import Refusal, Unknown, stream_of
+from ampy_conformance.bindings.transport import Refusal, Unknown, stored, stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
-    from ampy_conformance.bindings.transport import Hear, Shifts, Tuning
+    from ampy_conformance.bindings.transport import Confirmed, Hear, Shifts, Stored, Tuning
 
 PRIORITY_GROUP = "members"
 PULL_EXPIRES = 2.0
@@ -64,27 +65,37 @@ class NatsTransport:
                 "not_connected", f"NATS does not answer ({type(error).__name__})"
             ) from error
         self._js = self.client.jetstream(timeout=tuning.publish_timeout)
+        self._answers = Answers(self.client, tuning.publish_timeout)
+        try:
+            await self._answers.begin()
+        except (OSError, NatsError, *TIMEOUTS) as error:
+            raise Unknown("connection_lost", type(error).__name__) from error
 
     async def publish(
         self, topic: str, headers: Mapping[str, str], payload: bytes, message_id: str | None
     ) -> str:
         """Publish with acknowledgement; the id lets the broker drop a producer's own retries."""
-        sent = dict(headers)
+        return await stored(self, topic, headers, payload, message_id)
+
+    async def send(
+        self,
+        topic: str,
+        headers: Mapping[str, str],
+        payload: bytes,
+        message_id: str | None,
+        answered: Stored,
+    ) -> None:
+        """Publish, and hear later what has become of it."""
         if message_id is not None:
-            sent["Nats-Msg-Id"] = message_id
+            headers = {**headers, "Nats-Msg-Id": message_id}
+
+        def heard(answer: bytes | Exception) -> None:
+            answered(stored_at(answer))
+
         try:
-            ack = await self._js.publish(topic, payload, headers=sent)
-        except MaxPayloadError as error:
-            raise Refusal("too_large", "the record is larger than the server takes") from error
-        except NoStreamResponseError as error:
-            raise Refusal("invalid_topic", "no stream takes the topic") from error
-        except APIError as error:
-            raise Refusal("throttled", f"JetStream refused it: {error.description}") from error
-        except TIMEOUTS as error:
-            raise Unknown("timeout", "no acknowledgement in time") from error
-        except (NatsError, OSError) as error:
-            raise Unknown("connection_lost", type(error).__name__) from error
-        return str(ack.seq)
+            await self._answers.ask(topic, payload, heard, headers)
+        except (NatsError, OSError, *TIMEOUTS) as error:
+            raise trouble(error) from error
 
     async def join(
         self,
@@ -99,7 +110,9 @@ class NatsTransport:
         stream = self._names[stream_of(pattern)]
         name = re.sub(r"[^\w-]", "_", group)
         await self._create(stream, name, pattern, start)
-        membership = NatsMembership(self.client, stream, name, member, self._tuning, taken)
+        membership = NatsMembership(
+            self.client, self._answers, stream, name, member, self._tuning, taken
+        )
         await membership.begin()
         return membership
 
@@ -165,6 +178,7 @@ class NatsTransport:
 
     async def close(self) -> None:
         """Disconnect."""
+        self._answers.close()
         with contextlib.suppress(NatsError, OSError, *TIMEOUTS):
             await self.client.close()
 
@@ -175,6 +189,7 @@ class NatsMembership:
     def __init__(
         self,
         client: Client,
+        answers: Answers,
         stream: str,
         name: str,
         member: str,
@@ -183,6 +198,7 @@ class NatsMembership:
     ) -> None:
         self.name = name
         self._client = client
+        self._answers = answers
         self._stream = stream
         self._member = member
         self._tuning = tuning
@@ -274,15 +290,20 @@ class NatsMembership:
         info = await call(self._client, subject, {})
         return int(info.get("num_pending", 0)) + int(info.get("num_ack_pending", 0))
 
-    async def ack(self, record: Record) -> bool:
-        """Acknowledge and wait until the server has confirmed it."""
-        self._open.pop(record.position, None)
+    async def ack(self, records: Sequence[Record], confirmed: Confirmed) -> None:
+        """Acknowledge records; the server confirms each."""
+        for each in records:
+            self._open.pop(each.position, None)
         self._wake.set()
-        try:
-            await self._client.request(record.token, b"+ACK", timeout=self._tuning.publish_timeout)
-        except (NatsError, OSError, *TIMEOUTS):
-            return False
-        return True
+        for each in records:
+
+            def heard(answer: bytes | Exception, record: Record = each) -> None:
+                confirmed(record, not isinstance(answer, Exception))
+
+            try:
+                await self._answers.ask(each.token, b"+ACK", heard)
+            except (NatsError, OSError, *TIMEOUTS):
+                confirmed(each, False)
 
     async def progress(self, records: Sequence[Record]) -> None:
         """Begin the redelivery time of these records anew."""
@@ -318,21 +339,22 @@ class Takeover:
         self._records: dict[int, Record] = {}
         self._pending: int | None = None
         self._last = 0
+        self._mine = 0
 
     def expect(self, pending: int, last: int) -> None:
         """Say how many records are open in the group, and the last position given out."""
         self._pending, self._last = pending, last
+        self._mine = sum(position <= last for position in self._records)
 
     def add(self, record: Record) -> None:
         """Hold a record."""
-        self._records[int(record.position)] = record
+        position = int(record.position)
+        self._mine += position <= self._last and position not in self._records
+        self._records[position] = record
 
     def complete(self) -> bool:
         """Tell whether everything open has arrived here."""
-        if self._pending is None:
-            return False
-        mine = sum(position <= self._last for position in self._records)
-        return mine >= self._pending
+        return self._pending is not None and self._mine >= self._pending
 
     def overdue(self) -> bool:
         """Tell whether waiting longer makes no sense: others hold them, or settled them."""
@@ -346,17 +368,44 @@ class Takeover:
 def record_of(message: Msg) -> Record:
     """Return the record in a message of a JetStream consumer."""
     # $JS.ACK.stream.consumer.delivered.stream_seq.consumer_seq.time.pending
-    tokens = message.reply.split(".")[-5:]
+    tokens = message.reply.rsplit(".", 5)
     headers = message.headers or {}
-    kept = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
+    headers = {name: headers[name] for name in own(tuple(headers))}
     return Record(
-        position=tokens[1],
+        position=tokens[2],
         topic=message.subject,
-        headers=kept,
+        headers=headers,
         payload=message.data,
         token=message.reply,
-        redelivered=int(tokens[0]) - 1,
+        redelivered=int(tokens[1]) - 1,
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def own(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of headers without those that the broker or the client added."""
+    return tuple(each for each in names if not each.startswith("Nats-"))
+
+
+def stored_at(answer: bytes | Exception) -> str | Exception:
+    """Return the position in JetStream's answer to a publish, or why there is none."""
+    if isinstance(answer, Exception):
+        return trouble(answer)
+    found = json.loads(answer)
+    if "error" in found:
+        return Refusal("throttled", f"JetStream refused it: {found['error'].get('description')}")
+    return str(found["seq"])
+
+
+def trouble(error: Exception) -> Refusal | Unknown:
+    """Return what an error of a publish means: refused for certain, or nobody knows."""
+    if isinstance(error, MaxPayloadError):
+        return Refusal("too_large", "the record is larger than the server takes")
+    if isinstance(error, NoRespondersError):
+        return Refusal("invalid_topic", "no stream takes the topic")
+    if isinstance(error, TIMEOUTS):
+        return Unknown("timeout", "no acknowledgement in time")
+    return Unknown("connection_lost", type(error).__name__)
 
 
 async def call(client: Client, subject: str, body: Mapping[str, Any]) -> dict[str, Any]:

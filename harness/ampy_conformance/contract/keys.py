@@ -52,14 +52,19 @@ def shape(form: str) -> re.Pattern[str]:
 
 def from_parts(contract: Contract, domain: str, parts: Mapping[str, str]) -> str:
     """Return the canonical partition key of a domain for these parts (section 7)."""
-    rule = contract.domains[domain].key
-    for name in PLACE.findall(rule.form):
+    form = contract.domains[domain].key.form
+    for name in _places(form):
         value = parts.get(name)
         if not value:
             raise MissingPart(f"the key of {domain} needs the part {name!r}")
-        if "|" in value and "|" in rule.form:
+        if "|" in value and "|" in form:
             raise MissingPart(f"the key part {name!r} holds the delimiter '|'")
-    return fill(rule.form, parts)
+    return fill(form, parts)
+
+
+@functools.cache
+def _places(form: str) -> tuple[str, ...]:
+    return tuple(PLACE.findall(form))
 
 
 def parts_of(
