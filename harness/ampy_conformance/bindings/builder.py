@@ -97,8 +97,7 @@ class EnvelopeBuilder:
             headers["dedupe_key"] = record["dedupe_key"]
         if record.get("headers"):
             headers = {**record["headers"], **headers}
-        self.check_headers(headers)
-        self.check_size(headers, wire)
+        self.check(headers, wire)
         return Outgoing(topic.text, headers, wire, message_id)
 
     def topic(self, text: str) -> Topic:
@@ -160,21 +159,21 @@ class EnvelopeBuilder:
         except keys.MissingPart as error:
             raise Invalid("invalid_record", str(error)) from error
 
-    def check_headers(self, headers: Mapping[str, str]) -> None:
-        """Refuse what could end a header and begin another."""
+    def check(self, headers: Mapping[str, str], wire: bytes) -> None:
+        """Refuse what could end a header and begin another, and a record that is too large."""
+        text = "".join(headers) + "".join(headers.values())
         # Printable text holds no control characters, and that is told at the speed of C.
-        if "".join(headers.values()).isprintable() and "".join(headers).isprintable():
-            return
+        if not text.isprintable():
+            self.check_headers(headers)
+        size = len(wire) + len(headers) * AROUND
+        size += len(text) if text.isascii() else len(text.encode())
+        if size >= self._largest:  # 1 MiB: this binding has no blob store (SER-07)
+            raise Invalid("too_large", f"the record has {size} bytes")
+
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        """Refuse control characters, and name the header that holds one."""
         for name, value in headers.items():
             if CONTROL.search(name) or CONTROL.search(value):
                 raise Invalid(
                     "invalid_record", f"the header {name[:40]!r} holds control characters"
                 )
-
-    def check_size(self, headers: Mapping[str, str], wire: bytes) -> None:
-        """Refuse a record at or above 1 MiB: this binding has no blob store (SER-07)."""
-        text = "".join(headers) + "".join(headers.values())
-        size = len(wire) + len(headers) * AROUND
-        size += len(text) if text.isascii() else len(text.encode())
-        if size >= self._largest:
-            raise Invalid("too_large", f"the record has {size} bytes")

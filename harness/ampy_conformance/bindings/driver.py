@@ -17,6 +17,7 @@ from ampy_conformance.bindings.builder import EnvelopeBuilder, Identity, Invalid
 from ampy_conformance.bindings.consumer import ConsumerCore
 from ampy_conformance.bindings.deadletter import DeadLetters
 from ampy_conformance.bindings.meter import Meter
+from ampy_conformance.bindings.pipeline import Pipeline
 from ampy_conformance.bindings.redrive import Redrive
 from ampy_conformance.bindings.replay import ReplayService
 from ampy_conformance.bindings.retry import RetryPolicy
@@ -146,6 +147,15 @@ class ReferenceDriver(Driver):
             raise Refused("bad_request", f"there is no producer {frame['producer']!r}")
         bus, builder = self.producers[frame["producer"]]
         return {"results": [await self._publish(bus, builder, each) for each in frame["records"]]}
+
+    def pipeline(self, producer: str) -> Pipeline:
+        """Return what publishes for a producer with many records under way, in process."""
+        bus, builder = self.producers[producer]
+        tuning = bus.tuning
+        policy = type(self).policy(tuning.publish_attempts, tuning.backoff_base, tuning.backoff_max)
+        return Pipeline(
+            bus.transport, builder, bus.pressure, policy, self.counters, self.random
+        )
 
     async def _publish(self, bus: Bus, builder: EnvelopeBuilder, record: Frame) -> Frame:
         called = time.monotonic_ns()
