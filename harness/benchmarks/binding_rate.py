@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import cProfile
 import gc
-import json
 import pstats
 import random
 import statistics
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from ampy_conformance.broker.facts import Broker, Lane
 
 SIZES = {300: 10000, 65536: 1000}  # bytes of payload: records a turn
-import os
-DEBUG=os.environ.get("DEBUG")
 ENTITIES = 64
 IN_FLIGHT = 1024
 PATTERN = "ampy.dev.bars.v1.>"
@@ -61,7 +58,13 @@ class Binding:
         frame = {"bus": "b", "url": lane.url, "names": lane.names, "env": "dev"}
         tuning = {"max_in_flight": IN_FLIGHT}
         await self._driver.open({**frame, "state_dir": self._folder.name, "tuning": tuning})
-        producer = {"bus": "b", "producer": "p", "name": "bench@1", "source": "bench", "run_id": "r"}
+        producer = {
+            "bus": "b",
+            "producer": "p",
+            "name": "bench@1",
+            "source": "bench",
+            "run_id": "r",
+        }
         await self._driver.open_producer(producer)
 
     def ready(self, records: Sequence[Any]) -> list[Any]:
@@ -132,19 +135,17 @@ class Turn:
     cpu: float
 
 
-async def turn(side: Any, lane: Lane, job: str, ready: list[Any], profile: Any = None) -> Turn:
+async def turn(side: Any, job: str, ready: list[Any], profile: Any = None) -> Turn:
     """Let a side publish the records, or consume those that are there."""
     gc.collect()
     if profile:
         profile.enable()
-    th=time.thread_time()
     wall, cpu = time.perf_counter(), time.process_time()
     if job == "publish":
         await side.publish(ready)
     else:
         await side.consume(PATTERN, len(ready))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    if DEBUG: print(type(side).__name__, job, "thread", (time.thread_time()-th)/len(ready)*1e6, "all", cpu/len(ready)*1e6, "wall", wall/len(ready)*1e6, flush=True)
     if profile:
         profile.disable()
     return Turn(wall / len(ready), cpu / len(ready))
@@ -167,7 +168,9 @@ def records_of(contract: Any, size: int, count: int) -> list[dict[str, Any]]:
     return found
 
 
-async def measure(kind: str, broker: Broker, job: str, size: int, rounds: int, scale: float, profile: Any = None):
+async def measure(
+    kind: str, broker: Broker, job: str, size: int, rounds: int, scale: float, profile: Any = None
+):
     contract = contracts.load()
     records = records_of(contract, size, int(SIZES[size] * scale))
     turns: dict[str, list[Turn]] = {"raw": [], "binding": []}
@@ -188,7 +191,7 @@ async def measure(kind: str, broker: Broker, job: str, size: int, rounds: int, s
                     await side.publish(side.ready(few))
                     built = [builder.build(each) for each in records]
                 ready = side.ready(built if name == "raw" else records)
-                taken = await turn(side, lane, job, ready, profile if name == "binding" else None)
+                taken = await turn(side, job, ready, profile if name == "binding" else None)
                 turns[name].append(taken)
             finally:
                 await helper.end()
@@ -204,9 +207,7 @@ async def opened(helper: Binding, lane: Lane) -> Any:
 def interval(values: Sequence[float], draws: int = 2000) -> tuple[float, float, float]:
     """Return the median and its 95 % bootstrap interval."""
     dice = random.Random(1)
-    found = sorted(
-        statistics.median(dice.choices(values, k=len(values))) for _ in range(draws)
-    )
+    found = sorted(statistics.median(dice.choices(values, k=len(values))) for _ in range(draws))
     return statistics.median(values), found[int(draws * 0.025)], found[int(draws * 0.975)]
 
 
@@ -224,7 +225,9 @@ def main() -> None:
     for kind in options.kinds:
         server = KafkaServer() if kind == "kafka" else None
         url = f"kafka://127.0.0.1:{server.port}" if server else None
-        broker = brokers.provision(kind, domains=list(contract.domains), url=url, dedicated=bool(url))
+        broker = brokers.provision(
+            kind, domains=list(contract.domains), url=url, dedicated=bool(url)
+        )
         try:
             for job in options.jobs:
                 for size in options.sizes:
@@ -234,7 +237,9 @@ def main() -> None:
                     )
                     show(kind, job, size, turns)
                     if profile:
-                        pstats.Stats(profile, stream=sys.stdout).sort_stats("tottime").print_stats(45)
+                        pstats.Stats(profile, stream=sys.stdout).sort_stats("tottime").print_stats(
+                            45
+                        )
         finally:
             broker.stop()
             if server:
@@ -244,7 +249,9 @@ def main() -> None:
 def show(kind: str, job: str, size: int, turns: dict[str, list[Turn]]) -> None:
     ratio = interval([r.wall / b.wall for r, b in zip(turns["raw"], turns["binding"], strict=True)])
     cpu = {n: statistics.median(t.cpu for t in each) * 1e6 for n, each in turns.items()}
-    own = interval([(b.cpu - r.cpu) * 1e6 for r, b in zip(turns["raw"], turns["binding"], strict=True)])
+    own = interval(
+        [(b.cpu - r.cpu) * 1e6 for r, b in zip(turns["raw"], turns["binding"], strict=True)]
+    )
     rate = {n: 1 / statistics.median(t.wall for t in each) for n, each in turns.items()}
     print(
         f"{kind:<6}{job:<8}{size:>6} B  raw {rate['raw']:>8,.0f}/s  binding {rate['binding']:>8,.0f}/s  "

@@ -37,7 +37,7 @@ def ratio(
     """Return what measures a subject against a yardstick, both in turns, and judges the ratio.
 
     Both are called without arguments and do the same number of operations, or `times` says how
-    many more the yardstick does. `clock`: CPU of this process where all work is in it, else wall.
+    many times as many the yardstick does. `clock`: CPU of the processes at work, wall where waiting counts.
     """
     name = request.node.name.removeprefix("test_")
 
@@ -70,8 +70,12 @@ def ratio(
         benchmark._timer = clock
         found, verdict = ratios.judge(first, ratios.read().get(name, []))
         measured.append(found)
-        benchmark.extra_info["ratio"] = [round(each, 3) for each in (found.low, found.ratio, found.high)]
-        print(f"\n{name}: {found.ratio:.2f} [{found.low:.2f}, {found.high:.2f}], limit {verdict.limit}")
+        benchmark.extra_info["ratio"] = [
+            round(each, 3) for each in (found.low, found.ratio, found.high)
+        ]
+        print(
+            f"\n{name}: {found.ratio:.2f} [{found.low:.2f}, {found.high:.2f}], limit {verdict.limit}"
+        )
         if verdict.slower:
             assert verdict.limit is not None
             pytest.fail(

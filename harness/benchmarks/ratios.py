@@ -92,5 +92,7 @@ def record(ratios: Sequence[Ratio], date: str, version: str, path: Path = HISTOR
     """Append the figures of a run."""
     with path.open("a", encoding="utf-8") as stream:
         for each in ratios:
-            numbers = {n: round(v, 4) if isinstance(v, float) else v for n, v in asdict(each).items()}
+            numbers = {
+                n: round(v, 4) if isinstance(v, float) else v for n, v in asdict(each).items()
+            }
             stream.write(json.dumps({"date": date, "version": version, **numbers}) + "\n")

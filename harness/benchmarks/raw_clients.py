@@ -12,6 +12,10 @@ import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import nats
+from confluent_kafka import Consumer, Producer
+from nats.js.api import AckPolicy, ConsumerConfig
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -29,8 +33,6 @@ class RawNats:
 
     async def begin(self, lane: Lane) -> None:
         """Connect."""
-        import nats
-
         self._names: Mapping[str, str] = lane.names
         self._client = await nats.connect(lane.url, pending_size=32 * 1024 * 1024)
         self._js = self._client.jetstream(timeout=PATIENCE)
@@ -54,8 +56,6 @@ class RawNats:
 
     async def consume(self, pattern: str, count: int) -> None:
         """Take everything, and have each acknowledgement confirmed."""
-        from nats.js.api import AckPolicy, ConsumerConfig
-
         config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, max_ack_pending=2 * WINDOW["nats"])
         taken = await self._js.pull_subscribe(
             pattern, durable=f"raw-{uuid.uuid4().hex}", stream=self._names["stream"], config=config
@@ -85,8 +85,6 @@ class RawKafka:
 
     async def begin(self, lane: Lane) -> None:
         """Make a producer that has its number already."""
-        from confluent_kafka import Producer
-
         self._lane = lane
         self._address = lane.url.partition("://")[2]
         self._producer = Producer(
@@ -135,8 +133,6 @@ class RawKafka:
 
     async def consume(self, pattern: str, count: int) -> None:
         """Take everything, commit behind each batch, and wait for the last commit."""
-        from confluent_kafka import Consumer
-
         consumer = Consumer(
             {
                 "bootstrap.servers": self._address,

@@ -153,9 +153,7 @@ class ReferenceDriver(Driver):
         bus, builder = self.producers[producer]
         tuning = bus.tuning
         policy = type(self).policy(tuning.publish_attempts, tuning.backoff_base, tuning.backoff_max)
-        return Pipeline(
-            bus.transport, builder, bus.pressure, policy, self.counters, self.random
-        )
+        return Pipeline(bus.transport, builder, bus.pressure, policy, self.counters, self.random)
 
     async def _publish(self, bus: Bus, builder: EnvelopeBuilder, record: Frame) -> Frame:
         called = time.monotonic_ns()
@@ -192,7 +190,9 @@ class ReferenceDriver(Driver):
                 policy = type(self).policy(
                     tuning.publish_attempts, tuning.backoff_base, tuning.backoff_max
                 )
-                if policy.exhausted(attempt, self.contract.domains[outgoing.topic.split(".")[2]].qos):
+                if policy.exhausted(
+                    attempt, self.contract.domains[outgoing.topic.split(".")[2]].qos
+                ):
                     raise
             self.counters.retried(outgoing.topic, "publish")
             await asyncio.sleep(policy.delay(attempt, self.random))

@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from ampy_conformance.bindings.kafka_cluster import ASK_SECONDS, committed, settings, trouble
 from ampy_conformance.bindings.kafka_records import may_hold, record_of
-from ampy_conformance.bindings.transport import Unknown
+from ampy_conformance.bindings.transport import CONFIRMED, NOT_YET, Unknown
 from ampy_conformance.contract import topics
 
 if TYPE_CHECKING:
@@ -349,14 +349,14 @@ class KafkaMembership:
         for record in records:
             ledger, offset = record.token, offset_of(record)
             if id(ledger) not in mine:
-                confirmed(record, False)
+                confirmed(record, NOT_YET)
                 continue
             ledger.settle(offset)
             self._settled += 1
             if ledger.prefix is None or ledger.prefix <= offset:
-                confirmed(record, False)
+                confirmed(record, NOT_YET)
             elif ledger.stored > offset:
-                confirmed(record, True)
+                confirmed(record, CONFIRMED)
             else:
                 waiting.append(Unconfirmed(record, offset, confirmed))
         if waiting:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import time
-
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -19,7 +18,7 @@ def epoch(moment: str) -> float | None:
     second, dot, rest = moment[:19], moment[19:20], moment[20:-1]
     try:
         if dot == "." and moment[-1] == "Z" and rest.isdigit():
-            return _second(second) + int(rest) / 10 ** len(rest)
+            return _second(second) + float(f"0.{rest}")
         return dt.datetime.fromisoformat(moment).timestamp()
     except ValueError:
         return None

@@ -91,9 +91,7 @@ class Answers:
             answered = self._waiting.pop(self._oldest.popleft()[1], None)
             if answered is not None:
                 answered(NatsTimeoutError())
-        self._clock = (
-            self._loop.call_at(self._oldest[0][0], self._expire) if self._oldest else None
-        )
+        self._clock = self._loop.call_at(self._oldest[0][0], self._expire) if self._oldest else None
 
     def close(self) -> None:
         """Give up everything."""

@@ -24,7 +24,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from ampy_conformance.bindings.nats_answers import Answers
 from ampy_conformance.bindings.records import Record
-from ampy_conformance.bindings.transport import Refusal, Unknown, stored, stream_of
+from ampy_conformance.bindings.transport import NOT_YET, Refusal, Unknown, stored, stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -303,7 +303,7 @@ class NatsMembership:
             try:
                 await self._answers.ask(each.token, b"+ACK", heard)
             except (NatsError, OSError, *TIMEOUTS):
-                confirmed(each, False)
+                confirmed(each, NOT_YET)
 
     async def progress(self, records: Sequence[Record]) -> None:
         """Begin the redelivery time of these records anew."""

@@ -9,7 +9,7 @@ from ampy_conformance.bindings.transport import Refusal, Unknown
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from ampy_conformance.bindings.builder import EnvelopeBuilder, Outgoing
     from ampy_conformance.bindings.meter import Meter

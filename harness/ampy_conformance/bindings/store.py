@@ -6,7 +6,7 @@ import json
 import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ class Store:
 
     # -- batches ------------------------------------------------------------------------
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         """Begin a batch, or go on with the one that has begun."""
         if not self._depth:
             version = self._db.execute("PRAGMA data_version").fetchone()[0]
@@ -103,10 +103,7 @@ class Store:
             if change.places:
                 many(
                     PLACE,
-                    [
-                        (scope, key, number_of(place), place)
-                        for key, place in change.places.items()
-                    ],
+                    [(scope, key, number_of(place), place) for key, place in change.places.items()],
                 )
             self._db.execute("COMMIT")
         except BaseException:
@@ -130,9 +127,10 @@ class Store:
         for each in ids:
             if each in change.seen or each in change.found:
                 return True
-            if each not in change.looked and self._db.execute(
-                IS_SEEN, (self._scope, each)
-            ).fetchone():
+            if (
+                each not in change.looked
+                and self._db.execute(IS_SEEN, (self._scope, each)).fetchone()
+            ):
                 return True
         return False
 
@@ -244,8 +242,7 @@ LOOK_TRIED = "SELECT id, n FROM attempts WHERE scope=? AND id IN (SELECT value F
 SEEN = "INSERT OR IGNORE INTO seen VALUES (?, ?)"
 FORGET = "DELETE FROM attempts WHERE scope=? AND id=?"
 BEGIN = (
-    "INSERT INTO attempts VALUES (?, ?, ?) "
-    "ON CONFLICT (scope, id) DO UPDATE SET n = n + excluded.n"
+    "INSERT INTO attempts VALUES (?, ?, ?) ON CONFLICT (scope, id) DO UPDATE SET n = n + excluded.n"
 )
 STATE = "REPLACE INTO states VALUES (?, ?, ?, ?)"
 PLACE = (

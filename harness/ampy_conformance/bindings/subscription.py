@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ampy_conformance.bindings import pressure
 from ampy_conformance.bindings.consumer import Abandon, Ack, Deliver, Progress, WriteDead
-from ampy_conformance.bindings.transport import Refusal, Unknown
+from ampy_conformance.bindings.transport import CONFIRMED, Refusal, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -148,7 +148,7 @@ class Subscription:
         await self.membership.ack(live(records), self._confirmed)
         for each in records:
             if each.replay is not None:  # it came out of the log, nobody waits for it
-                self._confirmed(each, True)
+                self._confirmed(each, CONFIRMED)
 
     def _confirmed(self, record: Record, done: bool) -> None:
         waiting = self._waiting.pop(id(record), None)

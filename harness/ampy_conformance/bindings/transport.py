@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     Confirmed = Callable[[Record, bool], None]
 
 
+# What is said of an acknowledgement.
+CONFIRMED, NOT_YET = True, False
+
+
 class Refusal(Exception):
     """The broker did certainly not store the record."""
 
