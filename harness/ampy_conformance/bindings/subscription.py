@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ampy_conformance.bindings import pressure
 from ampy_conformance.bindings.consumer import Abandon, Ack, Deliver, Progress, WriteDead
-from ampy_conformance.bindings.transport import CONFIRMED, Refusal, Unknown
+from ampy_conformance.bindings.transport import CONFIRMED, NOT_YET, Refusal, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -248,13 +248,15 @@ class Subscription:
         if self.membership is not None:
             if self._tasks:
                 await asyncio.wait(list(self._tasks), timeout=1.0)
-            await self.membership.give_back(live(self.core.held))
+            waiting, self._arrived = self._arrived, []  # they are not begun any more
+            await self.membership.give_back(live([*self.core.held, *waiting]))
             await self.membership.leave()
         for each in list(self._tasks):
             each.cancel()
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_result(False)
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_result(NOT_YET)
+        self._arrived.clear()
         self.store.close()
 
 
