@@ -19,7 +19,7 @@ from ampy_conformance.bindings import kafka_cluster
 from ampy_conformance.bindings.kafka_membership import Ledger
 from ampy_conformance.bindings.kafka_records import exact, may_hold, short
 from ampy_conformance.bindings.kafka_transport import KafkaTransport
-from ampy_conformance.bindings.transport import Refusal, Tuning, Unknown
+from ampy_conformance.bindings.transport import Refusal, Tuning, Unknown, acknowledged
 from ampy_conformance.broker import kafka_admin
 from ampy_conformance.broker.facts import BrokerError
 from ampy_conformance.broker.kafka_server import KafkaServer
@@ -218,8 +218,8 @@ async def test_only_the_pattern_is_handed_over_and_all_is_committed(mine):
     await mine.publish(transport, "a")
     await until(lambda: len(taken) == 2)
     assert [each.position for each in taken] == ["0:0", "0:3"]
-    assert await member.ack(taken[0])
-    assert await member.ack(taken[1])
+    assert await acknowledged(member, taken[0])
+    assert await acknowledged(member, taken[1])
     assert mine.committed() == 4
     assert await member.lag() == 0
 
@@ -231,11 +231,11 @@ async def test_a_commit_waits_for_the_records_before_it(mine):
     member = await mine.member(transport, taken.append)
     await mine.publish(transport, "a", "b", "c")
     await until(lambda: len(taken) == 3)
-    assert await member.ack(taken[1]) is False
-    assert await member.ack(taken[2]) is False
+    assert await acknowledged(member, taken[1]) is False
+    assert await acknowledged(member, taken[2]) is False
     assert mine.committed() == 0
     assert await member.lag() == 1
-    assert await member.ack(taken[0]) is True
+    assert await acknowledged(member, taken[0]) is True
     assert mine.committed() == 3
 
 
@@ -246,7 +246,7 @@ async def test_what_was_not_acknowledged_comes_again(mine):
     member = await mine.member(transport, first.append)
     await mine.publish(transport, "a", "b", "c")
     await until(lambda: len(first) == 3)
-    await member.ack(first[0])
+    await acknowledged(member, first[0])
     mine.members.remove(member)
     await member.leave()
     await mine.member(transport, second.append)
@@ -305,16 +305,16 @@ async def test_a_second_member_is_given_its_share_after_the_first_has_finished(m
     going = [each for each in first if one.leaving(each)]
     assert 0 < len(going) < 8
     late = going[1:]
-    acks = asyncio.ensure_future(a.ack(going[0]))
+    acks = asyncio.ensure_future(acknowledged(a, going[0]))
     await asyncio.sleep(0.05)
     one.done.set()
     await until(lambda: two.here)
     assert await acks is True
     await until(lambda: len(second) == len(late))
     assert [each.position for each in second] == [each.position for each in late]
-    assert await a.ack(late[0]) is False  # it belongs to another member now
+    assert await acknowledged(a, late[0]) is False  # it belongs to another member now
     stay = [each for each in first if not one.leaving(each)]
-    assert [await a.ack(each) for each in stay] == [True] * len(stay)
+    assert [await acknowledged(a, each) for each in stay] == [True] * len(stay)
 
 
 @bench
@@ -330,7 +330,7 @@ async def test_members_hold_no_more_than_they_may(mine):
     done = 0
     while done < 50:
         await until(lambda n=done: len(taken) > n)
-        await member.ack(taken[done])
+        await acknowledged(member, taken[done])
         done += 1
         assert len(taken) - done <= 10
     assert [each.headers["n"] for each in taken] == [str(n) for n in range(50)]
@@ -438,11 +438,11 @@ async def test_the_broker_dies_and_comes_back(mine):
     member = await mine.member(transport, taken.append)
     await mine.publish(transport, "a", "b")
     await until(lambda: len(taken) == 2)
-    assert await member.ack(taken[0])
+    assert await acknowledged(member, taken[0])
     mine.server.kill()
     with pytest.raises(Unknown):
         await mine.publish(transport, "c")
-    assert await member.ack(taken[1]) is False
+    assert await acknowledged(member, taken[1]) is False
     with pytest.raises(Unknown):
         await member.lag()
     await asyncio.to_thread(mine.server.start)
@@ -454,7 +454,7 @@ async def test_the_broker_dies_and_comes_back(mine):
             await asyncio.sleep(0.1)
     await until(lambda: any(each.position == position for each in taken), 20)
     assert len({each.position for each in taken}) == len(taken)
-    assert all([await member.ack(each) for each in taken[2:]][-1:])
+    assert all([await acknowledged(member, each) for each in taken[2:]][-1:])
     assert mine.committed() == int(position.partition(":")[2]) + 1
 
 

@@ -342,3 +342,47 @@ def test_the_kit_sends_on_time_and_stamps(
     assert all(at >= due for at, due in zip(called, (0, 100 * MS, 200 * MS), strict=True))
     assert returned[0] == -1
     assert all(after >= at for at, after in list(zip(called, returned, strict=True))[1:])
+
+
+def test_the_kit_sends_without_tasks_and_hears_later_what_became_of_each(
+    made: tuple[schedule.Offered, list[schedule.Template], str],
+) -> None:
+    """What is stored, what is refused, and what nobody answers each have their outcome."""
+    _, found, marker = made
+    told: list[dict[str, object]] = []
+    start = time.monotonic_ns() + 50 * MS
+
+    async def go() -> None:
+        ended, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def emit(_: str, **fields: object) -> None:
+            told.append(fields)
+            if fields.get("done"):
+                ended.set()
+
+        async def submit(record: dict[str, object]) -> asyncio.Future[str]:
+            future: asyncio.Future[str] = loop.create_future()
+            body = record["payload"]
+            assert isinstance(body, bytes)
+            if b"0000000011" in body:
+                future.set_result("fail")
+            elif b"0000000012" in body:
+                loop.call_later(0.05, future.set_result, "ok")
+            return future
+
+        frame = {
+            "load": "l", "marker": marker, "first": 10, "start_ns": start, "until_ns": 600 * MS,
+            "schedule": [0, 0, 0], "picks": [0, 0, 0], "templates": [found[0].frame(marker)],
+        }  # fmt: skip
+        Loads(emit).pipe(frame, submit, asyncio.Future.result)
+        await asyncio.wait_for(ended.wait(), 30)
+
+    asyncio.run(go())
+    samples = told[0]
+    assert samples["numbers"] == [10, 11, 12]
+    assert samples["outcomes"] == [2, 1, 0]
+    called, returned = samples["called_ns"], samples["returned_ns"]
+    assert isinstance(called, list)
+    assert isinstance(returned, list)
+    assert returned[0] == -1
+    assert returned[2] - called[2] >= 50 * MS

@@ -27,7 +27,9 @@ class Admission:
         if record.dead:
             return None
         envelope = Envelope(record.topic, record.known, record.payload)
-        for each in self._linter.check(envelope):
+        examined = self._linter.examine(envelope)
+        record.message = examined.message
+        for each in examined.findings:
             if each.severity == "fail":
                 kind = "decode_error" if each.clause in DECODING else "contract_violation"
                 return f"{kind}: {each.clause} {each.where}"

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ampy_conformance.bindings.records import fold
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ampy_conformance.bindings.admission import Admission
     from ampy_conformance.bindings.deadletter import DeadLetters
@@ -25,16 +26,17 @@ if TYPE_CHECKING:
     from ampy_conformance.bindings.store import Store
 
 MAX_DEAD_DELAY = 1.0
+LOOK_AHEAD = 256  # records whose ids are looked up together
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Deliver:
     """Call the handler."""
 
     record: Record
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Ack:
     """Tell the broker that the record is done."""
 
@@ -105,21 +107,53 @@ class ConsumerCore:
         self._dead_due: dict[tuple[str, str, str], float] = {}
         self._writing: set[tuple[str, str, str]] = set()
         self._progressed = 0.0
+        self._gathering = False
 
     # -- input --------------------------------------------------------------------------
 
+    def all_arrived(self, records: Sequence[Record], now: float) -> list[Action]:
+        """Take records that came together, and begin with all of them at once."""
+        actions: list[Action] = []
+        self._gathering = True
+        try:
+            for each in records:
+                actions += self.arrived(each, now)
+        finally:
+            self._gathering = False
+        return [*actions, *self._work(now)]
+
+    def all_settled(
+        self, verdicts: Sequence[tuple[str, str]], now: float
+    ) -> tuple[list[Record | None], list[Action]]:
+        """Take verdicts that came together, each a delivery and what its handler says of it."""
+        records: list[Record | None] = []
+        actions: list[Action] = []
+        self._gathering = True
+        try:
+            for delivery, verdict in verdicts:
+                record, more = self.settled(delivery, verdict, now)
+                records.append(record)
+                actions += more
+        finally:
+            self._gathering = False
+        return records, [*actions, *self._work(now)]
+
     def arrived(self, record: Record, now: float) -> list[Action]:
         """Take a record from the broker; one that is held already only renews its token."""
-        held = self._held.get(record.place)
+        place = record.place
+        held = self._held.get(place)
         if held is not None:
             held.token = record.token
             return []
         record.known = fold(record.headers)
-        self._held[record.place] = record
-        queue = self._queues.setdefault(self.lane(record), deque())
-        queue.append(record)
-        if len(queue) == 1:
-            self._ready.append(self.lane(record))
+        self._held[place] = record
+        record.lane = lane = self.lane(record)
+        queue = self._queues.get(lane)
+        if queue is None:
+            self._queues[lane] = deque((record,))
+            self._ready.append(lane)
+        else:
+            queue.append(record)
         return self._work(now)
 
     def grant(self, count: int, now: float) -> list[Action]:
@@ -160,11 +194,13 @@ class ConsumerCore:
     def tick(self, now: float) -> list[Action]:
         """Do what is due."""
         actions: list[Action] = []
-        for delivery, record in list(self._handling.items()):
-            if now - record.delivered_at >= self.handler_timeout:
-                del self._handling[delivery]
-                actions.append(Abandon(delivery))
-                actions += self._failed(record, "timeout", now)
+        while self._handling:
+            delivery, record = next(iter(self._handling.items()))  # the oldest
+            if now - record.delivered_at < self.handler_timeout:
+                break
+            del self._handling[delivery]
+            actions.append(Abandon(delivery))
+            actions += self._failed(record, "timeout", now)
         for lane, due in list(self._due.items()):
             if due <= now:
                 del self._due[lane]
@@ -204,7 +240,9 @@ class ConsumerCore:
     def wake(self, now: float) -> float:
         """Return how many seconds may pass until the next tick."""
         times = [*self._due.values(), *self._dead_due.values()]
-        times += [each.delivered_at + self.handler_timeout for each in self._handling.values()]
+        if self._handling:
+            oldest = next(iter(self._handling.values()))
+            times.append(oldest.delivered_at + self.handler_timeout)
         if self._held:
             times.append(self._progressed + self.progress_every)
         return max(0.0, min(times, default=now + 1.0) - now)
@@ -259,40 +297,61 @@ class ConsumerCore:
     def _work(self, now: float) -> list[Action]:
         """Start the heads of all keys that are ready, as far as credit goes."""
         actions: list[Action] = []
-        blocked: list[str] = []
+        if self._gathering:
+            return actions
+        if len(self._ready) > 1:
+            self._look_ahead()
         while self._ready:
+            if self.unsettled >= self.credit:
+                break
             lane = self.next_lane(self._ready)
             queue = self._queues.get(lane)
-            if not queue or self._busy(queue[0], lane):
-                continue
-            if self.unsettled >= self.credit:
-                blocked.append(lane)
-                break
-            actions += self._start(queue[0], lane, now)
-        self._ready.extendleft(reversed(blocked))
+            if queue and not self._busy(queue[0], lane):
+                actions += self._start(queue[0], lane, now)
         return actions
+
+    def _look_ahead(self) -> None:
+        """Ask the store about the next heads in one go."""
+        room = min(self.credit - self.unsettled, LOOK_AHEAD)
+        ids: list[str] = []
+        for lane in islice(self._ready, max(0, room)):
+            queue = self._queues.get(lane)
+            if queue:
+                record = queue[0]
+                self._admit(record)
+                if not record.refused:
+                    ids += record.ids
+                    ids.append(record.burial)
+        if ids:
+            self.store.look(ids)
+
+    def _admit(self, record: Record) -> None:
+        """Let admission judge a record, once."""
+        if record.ids:
+            return
+        refusal = self.admission.refusal(record)
+        if refusal is not None:
+            record.reason, record.refused = refusal, True
+            record.ids = self.admission_ids(record)
+        else:
+            record.ids = self.admission.ids(record)
+            record.body = self.admission.body(record)
 
     def _busy(self, head: Record, lane: str) -> bool:
         """Tell whether the head of a key has begun already: letting go makes lanes ready twice."""
         return self._in_work(head) or lane in self._due or head.place in self._dead_due
 
     def _start(self, record: Record, lane: str, now: float) -> list[Action]:
-        if not record.ids:
-            refusal = self.admission.refusal(record)
-            if refusal is not None:
-                record.reason = refusal
-                record.ids = self.admission_ids(record)
-                return self._kill(record)
-            record.ids = self.admission.ids(record)
-            record.body = self.admission.body(record)
+        self._admit(record)
+        if record.refused:
+            return self._kill(record)
         if self.duplicate(record):
             return self._done(record)
-        other = next(
-            (self._busy_ids[each] for each in record.ids if each in self._busy_ids), record
-        )
-        if other is not record:  # its like is being handled under another key: wait for the outcome
-            self._due[lane] = now + 0.02
-            return []
+        for each in record.ids:
+            if self._busy_ids.get(each, record) is not record:
+                # Its like is being handled under another key: wait for the outcome.
+                self._due[lane] = now + 0.02
+                return []
         tried = self.tried(record)
         if self.policy.exhausted(tried, self.admission.qos(record.topic)):
             record.attempt = tried
@@ -302,14 +361,15 @@ class ConsumerCore:
         record.delivery = f"{self._prefix}{self._number}"
         record.delivered_at = now
         self._handling[record.delivery] = record
-        self._busy_ids.update(dict.fromkeys(record.ids, record))
+        for each in record.ids:
+            self._busy_ids[each] = record
         return [Deliver(record)]
 
     def _failed(self, record: Record, kind: str, now: float) -> list[Action]:
         record.trouble = kind
         if self.policy.exhausted(record.attempt, self.admission.qos(record.topic)):
             return self._give_up(record, kind)
-        self._due[self.lane(record)] = self.retry_at(record, now)
+        self._due[record.lane] = self.retry_at(record, now)
         return []
 
     def _give_up(self, record: Record, kind: str) -> list[Action]:
@@ -335,18 +395,20 @@ class ConsumerCore:
 
     def _forget(self, record: Record) -> None:
         """Take the record out of its key; where it stood in front, the next one is ready."""
-        lane = self.lane(record)
+        lane, place = record.lane, record.place
         queue = self._queues[lane]
         first = queue[0] is record
-        queue.remove(record)
-        if not queue:
-            del self._queues[lane]
         if first:
+            queue.popleft()
             self._due.pop(lane, None)
             if queue:
                 self._ready.append(lane)
-        self._held.pop(record.place, None)
-        self._dead_due.pop(record.place, None)
+        else:
+            queue.remove(record)
+        if not queue:
+            del self._queues[lane]
+        self._held.pop(place, None)
+        self._dead_due.pop(place, None)
         for each in record.ids:
             if self._busy_ids.get(each) is record:
                 del self._busy_ids[each]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import random
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +17,7 @@ from ampy_conformance.bindings.builder import EnvelopeBuilder, Identity, Invalid
 from ampy_conformance.bindings.consumer import ConsumerCore
 from ampy_conformance.bindings.deadletter import DeadLetters
 from ampy_conformance.bindings.meter import Meter
+from ampy_conformance.bindings.pipeline import Pipeline
 from ampy_conformance.bindings.redrive import Redrive
 from ampy_conformance.bindings.replay import ReplayService
 from ampy_conformance.bindings.retry import RetryPolicy
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ampy_conformance.bindings.builder import Outgoing
+    from ampy_conformance.bindings.records import Record
     from ampy_conformance.bindings.transport import Transport
+    from ampy_conformance.kit import Receiver
     from ampy_conformance.kit.base import Frame
 
 PROFILES = (
@@ -71,6 +75,7 @@ class ReferenceDriver(Driver):
     capabilities: ClassVar[tuple[str, ...]] = ("durable_state", "shared_state", "redrive")
     transport: ClassVar[Callable[[], Transport]]
     builder: ClassVar[type[EnvelopeBuilder]] = EnvelopeBuilder
+    pipe: ClassVar[type[Pipeline]] = Pipeline
     admission: ClassVar[type[Admission]] = Admission
     core: ClassVar[type[ConsumerCore]] = ConsumerCore
     letters: ClassVar[type[DeadLetters]] = DeadLetters
@@ -93,6 +98,8 @@ class ReferenceDriver(Driver):
         self.services: dict[str, ReplayService] = {}
         self.counters = type(self).meter()
         self.loads = Loads(self.emit)
+        self._receivers: dict[str, Receiver] = {}
+        self._handled: dict[str, list[tuple[str, str]]] = {}
 
     # -- buses --------------------------------------------------------------------------
 
@@ -152,11 +159,21 @@ class ReferenceDriver(Driver):
             raise Refused("bad_request", f"there is no producer {handle!r}")
         return self.producers[handle]
 
+    def pipeline(self, producer: str) -> Pipeline:
+        """Return what publishes for a producer with many records under way, in process."""
+        bus, builder = self.producers[producer]
+        tuning = bus.tuning
+        policy = type(self).policy(tuning.publish_attempts, tuning.backoff_base, tuning.backoff_max)
+        return type(self).pipe(
+            bus.transport, builder, bus.pressure, policy, self.counters, self.random
+        )
+
     async def _publish(self, bus: Bus, builder: EnvelopeBuilder, record: Frame) -> Frame:
         called = time.monotonic_ns()
         try:
             outgoing = builder.build(record)
-            await bus.pressure.gate(outgoing.topic.split(".")[2])
+            if bus.pressure.raised:
+                await bus.pressure.gate(outgoing.topic.split(".")[2])
             position = await self._send(bus, outgoing)
         except (Invalid, Refusal) as error:
             return {"outcome": "fail", "code": error.code, "detail": str(error)[:200]}
@@ -173,18 +190,22 @@ class ReferenceDriver(Driver):
 
     async def _send(self, bus: Bus, outgoing: Outgoing) -> str:
         """Send with bounded retries: the same id each time (RTY-01 to RTY-04)."""
-        tuning = bus.tuning
-        policy = type(self).policy(tuning.publish_attempts, tuning.backoff_base, tuning.backoff_max)
-        qos = self.contract.domains[outgoing.topic.split(".")[2]].qos
+        publish = bus.transport.publish
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await bus.transport.publish(
+                return await publish(
                     outgoing.topic, outgoing.headers, outgoing.payload, outgoing.message_id
                 )
             except (Refusal, Unknown):
-                if policy.exhausted(attempt, qos):
+                tuning = bus.tuning
+                policy = type(self).policy(
+                    tuning.publish_attempts, tuning.backoff_base, tuning.backoff_max
+                )
+                if policy.exhausted(
+                    attempt, self.contract.domains[outgoing.topic.split(".")[2]].qos
+                ):
                     raise
             self.counters.retried(outgoing.topic, "publish")
             await asyncio.sleep(policy.delay(attempt, self.random))
@@ -210,6 +231,7 @@ class ReferenceDriver(Driver):
         )
         subscription = Subscription(
             self.emit,
+            functools.partial(self._hand_over, handle),
             bus.transport,
             core,
             store,
@@ -236,6 +258,44 @@ class ReferenceDriver(Driver):
             subscription.watch_lag(kind.alarm(tuning.lag_high, tuning.lag_low), self._signal(bus))
         return {"consumers": [subscription.membership.name]}
 
+    def _hand_over(self, handle: str, record: Record) -> None:
+        """Call the handler, which is the harness, or a load's receiver."""
+        receiver = self._receivers.get(handle)
+        if receiver is not None:
+            receiver.delivered(record.body)
+            self._take_effect(handle, record)
+            return
+        more = {"replay": record.replay} if record.replay else {}
+        self.emit(
+            "deliver",
+            subscription=handle,
+            delivery=record.delivery,
+            topic=record.topic,
+            headers=dict(record.headers),
+            payload=base64.b64encode(record.body).decode(),
+            attempt=record.attempt,
+            position=record.position,
+            # From before the look whether it was seen: another member may be at it as well.
+            t_ns=int(record.delivered_at * 1e9),
+            **more,
+        )
+
+    def _take_effect(self, handle: str, record: Record) -> None:
+        """Acknowledge a load's record, together with the others of this turn of the loop."""
+        assert record.delivery is not None
+        verdicts = self._handled.setdefault(handle, [])
+        verdicts.append((record.delivery, "ack"))
+        if len(verdicts) == 1:
+            asyncio.get_running_loop().call_soon(self._settle_handled, handle)
+
+    def _settle_handled(self, handle: str) -> None:
+        verdicts, subscription = self._handled.pop(handle), self.subscriptions.get(handle)
+        if subscription is None:
+            return  # it has left
+        for record, _ in subscription.settle(verdicts):
+            if record is not None:
+                self.counters.consumed(record.topic, subscription.group)
+
     def _subscription(self, frame: Frame) -> Subscription:
         try:
             return self.subscriptions[frame["subscription"]]
@@ -247,26 +307,21 @@ class ReferenceDriver(Driver):
     async def credit(self, frame: Frame) -> None:
         """Allow more unsettled deliveries."""
         subscription = self._subscription(frame)
-        subscription.act(subscription.core.grant(frame["n"], time.monotonic()))
+        subscription.grant(frame["n"])
 
     async def settle(self, frame: Frame) -> Frame:
         """Take the handler's verdicts."""
         subscription = self._subscription(frame)
-        results = [await self._settle(subscription, each) for each in frame["verdicts"]]
+        settled = subscription.settle(
+            [(each["delivery"], each["verdict"]) for each in frame["verdicts"]]
+        )
+        for (record, _), each in zip(settled, frame["verdicts"], strict=True):
+            if record is not None and each["verdict"] == "ack":
+                self.counters.consumed(record.topic, subscription.group)
+        results = [
+            await _told(each, *one) for each, one in zip(frame["verdicts"], settled, strict=True)
+        ]
         return {"results": results}
-
-    async def _settle(self, subscription: Subscription, verdict: Frame) -> Frame:
-        delivery = verdict["delivery"]
-        record, actions = subscription.core.settled(delivery, verdict["verdict"], time.monotonic())
-        if record is None:
-            return {"delivery": delivery, "recorded": False, "ack": "fail", "code": "expired"}
-        subscription.act(actions)
-        if verdict["verdict"] == "ack":
-            self.counters.consumed(record.topic, subscription.group)
-        else:
-            return {"delivery": delivery, "recorded": False, "ack": "info"}
-        confirmed = await subscription.acknowledged(record)
-        return {"delivery": delivery, "recorded": True, "ack": "ok" if confirmed else "info"}
 
     def _signal(self, bus: Bus) -> Callable[[str, int, bool], Any]:
         """Return how a consumer of this bus tells that it is behind, or no longer."""
@@ -291,10 +346,25 @@ class ReferenceDriver(Driver):
     async def load_plan(self, frame: Frame) -> None:
         """Send, or acknowledge, a load and stamp it."""
         if "subscription" in frame:
-            self._subscription(frame).load = self.loads.receive(frame)
+            self._subscription(frame)
+            self._receivers[frame["subscription"]] = self.loads.receive(frame)
             return
-        bus, builder = self._producer(frame)
-        self.loads.send(frame, lambda record: self._publish(bus, builder, record))
+        bus, _ = self._producer(frame)
+        pipeline = self.pipeline(frame["producer"])
+
+        async def waiting(record: Frame) -> str:
+            return await (await pipeline.submit(record))
+
+        async def submit(record: Frame) -> asyncio.Future[str]:
+            # A record that waits for slow consumers must not hold up those that need not wait.
+            if bus.pressure.raised:
+                return asyncio.ensure_future(waiting(record))
+            try:
+                return await pipeline.submit(record)
+            except (Invalid, Refusal) as error:
+                return _failed(error)
+
+        self.loads.pipe(frame, submit, _outcome)
 
     async def lag(self, frame: Frame) -> Frame:
         """Return how many records wait for the group, and whether producers are told so."""
@@ -362,9 +432,37 @@ class ReferenceDriver(Driver):
         service = self.services.pop(handle, None)
         if service is not None:
             await service.close()
+        self._receivers.pop(handle, None)
         subscription = self.subscriptions.pop(handle, None)
         if subscription is not None:
             await subscription.close()
+
+
+async def _told(
+    verdict: Frame, record: Record | None, confirmed: asyncio.Future[bool] | None
+) -> Frame:
+    """Return what the harness is told of a verdict."""
+    told: Frame = {"delivery": verdict["delivery"], "recorded": False}
+    if record is None:
+        return {**told, "ack": "fail", "code": "expired"}
+    if verdict["verdict"] != "ack":
+        return {**told, "ack": "info"}
+    done = confirmed is not None and await confirmed
+    return {**told, "recorded": True, "ack": "ok" if done else "info"}
+
+
+def _failed(error: Exception) -> asyncio.Future[str]:
+    future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    return future
+
+
+def _outcome(stored: asyncio.Future[str]) -> str:
+    """Return what became of a record of a load: `ok`, `fail` or, where nobody knows, `info`."""
+    error = stored.exception()
+    if error is None:
+        return "ok"
+    return "fail" if isinstance(error, Invalid | Refusal) else "info"
 
 
 def identity(broker: str, client: str) -> dict[str, str]:

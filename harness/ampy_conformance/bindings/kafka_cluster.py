@@ -7,8 +7,10 @@ one of each for every address. Everything here may be called from any thread or 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from confluent_kafka import Message
+
+    from ampy_conformance.bindings.transport import Stored
 
     Headers = list[tuple[str, str | bytes | None]]
     Partition = tuple[str, int]  # topic and number
@@ -195,7 +199,9 @@ class Outlet:
                 **settings(address),
                 "enable.idempotence": True,
                 "acks": "all",
-                "linger.ms": 0,
+                # Without it a producer that is busy sends each record in a request of its own,
+                # which costs three times what the record costs.
+                "linger.ms": 1,
                 "partitioner": "murmur2_random",  # as in Java: one key, one partition, any language
                 "message.timeout.ms": int(patience * 1000),
                 "message.max.bytes": 4 * 1024 * 1024,  # what is too large is the broker's to say
@@ -222,22 +228,27 @@ class Outlet:
             raise Unknown("connection_lost", name_of(error)) from error
         return found.topics[topic].error is None
 
-    async def send(self, topic: str, key: str | None, headers: Headers, payload: bytes) -> str:
-        """Store a record and return `partition:offset`; raises `Refusal` or `Unknown`."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[str] = loop.create_future()
+    def send(
+        self,
+        topic: str,
+        key: str | None,
+        headers: Headers,
+        payload: bytes,
+        answered: Stored,
+        home: Homeward,
+    ) -> None:
+        """Store a record; `home` brings `answered` its `partition:offset`, or what went wrong.
 
-        def settle(error: KafkaError | None, message: Message) -> None:
-            if answer.done():
-                return
-            if error is not None:
-                answer.set_exception(trouble(error))
-            else:
-                answer.set_result(f"{message.partition()}:{message.offset()}")
+        Raises `Refusal` or `Unknown` where the record cannot be sent at all.
+        """
 
         def delivered(error: KafkaError | None, message: Message) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, error, message)
+            home.bring(
+                answered,
+                trouble(error)
+                if error is not None
+                else f"{message.partition()}:{message.offset()}",
+            )
 
         try:
             self._producer.produce(
@@ -247,7 +258,29 @@ class Outlet:
             raise trouble(error.args[0]) from error
         except BufferError as error:
             raise Refusal("throttled", "too many records wait to be sent") from error
-        return await answer
+
+
+class Homeward:
+    """Brings answers from a client's thread to an event loop, those of one moment together."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._answers: deque[tuple[Stored, str | Exception]] = deque()
+        self._told = False
+
+    def bring(self, answered: Stored, answer: str | Exception) -> None:
+        """Take an answer, in any thread."""
+        self._answers.append((answered, answer))
+        if not self._told:
+            self._told = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+                self._loop.call_soon_threadsafe(self._arrive)
+
+    def _arrive(self) -> None:
+        self._told = False  # before the look: what comes now is either seen here or told anew
+        while self._answers:
+            answered, answer = self._answers.popleft()
+            answered(answer)
 
 
 _clusters: dict[str, Cluster] = {}

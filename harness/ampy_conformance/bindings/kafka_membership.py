@@ -13,13 +13,14 @@ import contextlib
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from ampy_conformance.bindings.kafka_cluster import ASK_SECONDS, committed, settings, trouble
 from ampy_conformance.bindings.kafka_records import may_hold, record_of
-from ampy_conformance.bindings.transport import Unknown
+from ampy_conformance.bindings.transport import CONFIRMED, NOT_YET, Unknown
 from ampy_conformance.contract import topics
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from ampy_conformance.bindings.kafka_cluster import Cluster, Offsets, Partition
     from ampy_conformance.bindings.records import Record
-    from ampy_conformance.bindings.transport import Shifts, Tuning
+    from ampy_conformance.bindings.transport import Confirmed, Shifts, Tuning
 
 # How long a poll lasts: orders wait for its end, records and answers end it at once.
 POLL = 0.1
@@ -76,6 +77,21 @@ class Ledger:
         return len(self._open) - len(self._settled)
 
 
+@dataclass(eq=False, slots=True)
+class Unconfirmed:
+    """An acknowledgement that waits for its commit."""
+
+    record: Record
+    offset: int
+    confirmed: Confirmed
+    done: bool = False
+
+    def say(self, *, done: bool) -> None:
+        """Tell, once, whether the broker has confirmed it."""
+        self.done = True
+        self.confirmed(self.record, done)
+
+
 class KafkaMembership:
     """A membership in a group, with the consumer protocol of KIP-848."""
 
@@ -102,7 +118,7 @@ class KafkaMembership:
         self._assigned = asyncio.Event()
         self._ledgers: dict[Partition, Ledger] = {}
         self._partitions: dict[str, int] = {}
-        self._waiting: list[tuple[Ledger, int, asyncio.Future[bool]]] = []
+        self._waiting: list[Unconfirmed] = []
         self._sent: deque[dict[Partition, Ledger]] = deque()  # commits without an answer yet
         self._ended = threading.Event()
         self._orders: deque[Callable[[], None]] = deque()  # of the loop, for the thread
@@ -326,22 +342,35 @@ class KafkaMembership:
         self._settled += 1
         self._commit()
 
-    async def ack(self, record: Record) -> bool:
-        """Settle a record; True when its commit is confirmed, which a gap before it puts off."""
-        ledger, offset = record.token, offset_of(record)
-        if not any(each is ledger for each in self._ledgers.values()):
-            return False
-        self._settle(ledger, offset)
-        if ledger.prefix is None or ledger.prefix <= offset:
-            return False
-        if ledger.stored > offset:
-            return True
-        confirmed: asyncio.Future[bool] = self._loop.create_future()
-        self._waiting.append((ledger, offset, confirmed))
-        try:
-            return await asyncio.wait_for(confirmed, self._tuning.publish_timeout)
-        except TimeoutError:
-            return False
+    async def ack(self, records: Sequence[Record], confirmed: Confirmed) -> None:
+        """Settle records; each is confirmed with its commit, which a gap before it puts off."""
+        mine = {id(each) for each in self._ledgers.values()}
+        waiting: list[Unconfirmed] = []
+        for record in records:
+            ledger, offset = record.token, offset_of(record)
+            if id(ledger) not in mine:
+                confirmed(record, NOT_YET)
+                continue
+            ledger.settle(offset)
+            self._settled += 1
+            if ledger.prefix is None or ledger.prefix <= offset:
+                confirmed(record, NOT_YET)
+            elif ledger.stored > offset:
+                confirmed(record, CONFIRMED)
+            else:
+                waiting.append(Unconfirmed(record, offset, confirmed))
+        if waiting:
+            self._waiting += waiting
+            self._loop.call_later(self._tuning.publish_timeout, self._give_up, waiting)
+        self._commit()
+
+    def _give_up(self, waiting: Sequence[Unconfirmed]) -> None:
+        """Say of those that are still not confirmed that they are not."""
+        late = [each for each in waiting if not each.done]
+        for each in late:
+            each.say(done=False)
+        if late:
+            self._waiting = [each for each in self._waiting if not each.done]
 
     # -- commits ------------------------------------------------------------------------
 
@@ -384,10 +413,10 @@ class KafkaMembership:
         moved = self._sent.popleft()
         for part, ledger in moved.items():
             ledger.stored = max(ledger.stored, stored.get(part, -1))
-        for ledger, offset, confirmed in self._waiting:
-            if ledger.stored > offset and not confirmed.done():
-                confirmed.set_result(True)
-        self._waiting = [each for each in self._waiting if not each[2].done()]
+        for each in self._waiting:
+            if each.record.token.stored > each.offset:
+                each.say(done=True)
+        self._waiting = [each for each in self._waiting if not each.done]
         lost = {part: each for part, each in moved.items() if part not in stored}
         if lost:
             self._failed(lost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from ampy_conformance.bindings.records import Record
@@ -19,6 +20,7 @@ DEAD = "dlq"
 TOKENS = 4  # ampy.{env}.{domain}.{version}
 
 
+@functools.lru_cache(maxsize=65536)
 def short(topic: str) -> str:
     """Return the Kafka topic of a logical topic or pattern."""
     return ".".join(topic.split(".")[:TOKENS])
@@ -48,14 +50,13 @@ def may_hold(pattern: str, name: str) -> bool:
 
 def headers_of(topic: str, headers: Mapping[str, str]) -> Headers:
     """Return the record headers: the envelope's as they are, and the topic in full."""
-    given = {**headers, TOPIC_HEADER: topic}
-    return [(name, value.encode()) for name, value in given.items()]
+    return list({**headers, TOPIC_HEADER: topic}.items())
 
 
 def record_of(message: Message, token: Any = None) -> Record:
     """Return the record in a Kafka message; one that does not name its topic is on Kafka's."""
     pairs: Any = message.headers() or ()  # a list of name and bytes, or of name and None
-    headers = {name: (value or b"").decode(errors="replace") for name, value in pairs}
+    headers = {name: str(value or b"", "utf-8", "replace") for name, value in pairs}
     name = message.topic() or ""
     return Record(
         position=f"{message.partition()}:{message.offset()}",

@@ -26,7 +26,7 @@ from ampy_conformance.bindings.kafka_records import (
     record_of,
     short,
 )
-from ampy_conformance.bindings.transport import Refusal, Unknown
+from ampy_conformance.bindings.transport import Refusal, Unknown, stored
 from ampy_conformance.contract import topics
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from ampy_conformance.bindings.kafka_cluster import Headers, Offsets, Partition
     from ampy_conformance.bindings.records import Record
-    from ampy_conformance.bindings.transport import Hear, Shifts, Tuning
+    from ampy_conformance.bindings.transport import Hear, Shifts, Stored, Tuning
 
 READ_SECONDS = 20.0
 POLL = 0.1
@@ -57,6 +57,7 @@ class KafkaTransport:
         self._tuning = tuning
         self._cluster = kafka_cluster.cluster(kafka_cluster.address_of(url))
         self._known: set[str] = set()
+        self._home = kafka_cluster.Homeward(asyncio.get_running_loop())
         self._listeners: list[Listener] = []
         # Before anything else: a producer that gets its number while nothing is to be sent
         # needs a round trip for it, one that is in a hurry half a second.
@@ -66,13 +67,20 @@ class KafkaTransport:
     # -- producing ----------------------------------------------------------------------
 
     async def publish(
+        self, topic: str, headers: Mapping[str, str], payload: bytes, message_id: str | None
+    ) -> str:
+        """Store a record; every replica in sync has it when this returns."""
+        return await stored(self, topic, headers, payload, message_id)
+
+    async def send(
         self,
         topic: str,
         headers: Mapping[str, str],
         payload: bytes,
         message_id: str | None,  # noqa: ARG002 (the idempotent producer numbers its records itself)
-    ) -> str:
-        """Store a record; every replica in sync has it when this returns."""
+        answered: Stored,
+    ) -> None:
+        """Hand a record to the producer, and hear later what has become of it."""
         outlet = self._cluster.outlet(self._tuning.publish_timeout)
         name = self.topic(topic)
         if name not in self._known:
@@ -80,10 +88,18 @@ class KafkaTransport:
                 await self._cluster.make([name])
                 await outlet.know(name)
             self._known.add(name)
+
+        def heard(answer: str | Exception) -> None:
+            if isinstance(answer, Refusal):
+                self._known.discard(name)  # the topic may be gone
+            answered(answer)
+
         try:
-            return await outlet.send(name, self.key(headers), self.headers(topic, headers), payload)
+            outlet.send(
+                name, self.key(headers), self.headers(topic, headers), payload, heard, self._home
+            )
         except Refusal:
-            self._known.discard(name)  # the topic may be gone
+            self._known.discard(name)
             raise
 
     # What a record looks like on Kafka, one method each.

@@ -17,7 +17,7 @@ from ampy_conformance.contract import topics
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ampy_conformance.bindings.transport import Hear, Shifts, Tuning
+    from ampy_conformance.bindings.transport import Confirmed, Hear, Shifts, Stored, Tuning
 
 MAX_LINE = 8 * 1024 * 1024
 CODES = {"no_stream": "invalid_topic", "bad_topic": "invalid_topic", "too_large": "too_large"}
@@ -35,6 +35,7 @@ class MemoryTransport:
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._members: dict[str, Callable[[dict[str, Any]], None]] = {}
         self._listeners: list[asyncio.Task[None]] = []
+        self._sending: set[asyncio.Task[str]] = set()
         try:
             self._reader, self._writer = await asyncio.open_connection(
                 parts.hostname, parts.port, limit=MAX_LINE
@@ -90,6 +91,26 @@ class MemoryTransport:
             payload=base64.b64encode(payload).decode(),
         )
         return str(answer["position"])
+
+    async def send(
+        self,
+        topic: str,
+        headers: Mapping[str, str],
+        payload: bytes,
+        message_id: str | None,
+        answered: Stored,
+    ) -> None:
+        """Publish in the background; requests leave in the order in which they were begun."""
+
+        def heard(work: asyncio.Task[str]) -> None:
+            self._sending.discard(work)
+            if not work.cancelled():
+                error = work.exception()
+                answered(error if isinstance(error, Exception) else work.result())
+
+        work = asyncio.ensure_future(self.publish(topic, headers, payload, message_id))
+        self._sending.add(work)
+        work.add_done_callback(heard)
 
     async def join(
         self,
@@ -193,9 +214,11 @@ class MemoryMembership:
             return False
         return True
 
-    async def ack(self, record: Record) -> bool:
-        """Acknowledge a record."""
-        return await self._tell("ack", [record])
+    async def ack(self, records: Sequence[Record], confirmed: Confirmed) -> None:
+        """Acknowledge records in one request."""
+        done = await self._tell("ack", records)
+        for each in records:
+            confirmed(each, done)
 
     async def lag(self) -> int:
         """Return what is not delivered yet, plus what is delivered and not acknowledged."""

@@ -11,29 +11,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import json
 import re
 import time
-from collections import deque
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import nats
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError, NoRespondersError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from nats.js.errors import APIError, NoStreamResponseError
 
+from ampy_conformance.bindings.nats_answers import Answers
 from ampy_conformance.bindings.records import Record
-from ampy_conformance.bindings.transport import Refusal, Unknown, stream_of
+from ampy_conformance.bindings.transport import NOT_YET, Refusal, Unknown, stored, stream_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
-    from ampy_conformance.bindings.transport import Hear, Shifts, Tuning
+    from ampy_conformance.bindings.transport import Confirmed, Hear, Shifts, Stored, Tuning
 
 PRIORITY_GROUP = "members"
 PULL_EXPIRES = 2.0
@@ -67,27 +68,37 @@ class NatsTransport:
                 "not_connected", f"NATS does not answer ({type(error).__name__})"
             ) from error
         self._js = self.client.jetstream(timeout=tuning.publish_timeout)
+        self._answers = Answers(self.client, tuning.publish_timeout)
+        try:
+            await self._answers.begin()
+        except (OSError, NatsError, *TIMEOUTS) as error:
+            raise Unknown("connection_lost", type(error).__name__) from error
 
     async def publish(
         self, topic: str, headers: Mapping[str, str], payload: bytes, message_id: str | None
     ) -> str:
         """Publish with acknowledgement; the id lets the broker drop a producer's own retries."""
-        sent = dict(headers)
+        return await stored(self, topic, headers, payload, message_id)
+
+    async def send(
+        self,
+        topic: str,
+        headers: Mapping[str, str],
+        payload: bytes,
+        message_id: str | None,
+        answered: Stored,
+    ) -> None:
+        """Publish, and hear later what has become of it."""
         if message_id is not None:
-            sent["Nats-Msg-Id"] = message_id
+            headers = {**headers, "Nats-Msg-Id": message_id}
+
+        def heard(answer: bytes | Exception) -> None:
+            answered(stored_at(answer))
+
         try:
-            ack = await self._js.publish(topic, payload, headers=sent)
-        except MaxPayloadError as error:
-            raise Refusal("too_large", "the record is larger than the server takes") from error
-        except NoStreamResponseError as error:
-            raise Refusal("invalid_topic", "no stream takes the topic") from error
-        except APIError as error:
-            raise Refusal("throttled", f"JetStream refused it: {error.description}") from error
-        except TIMEOUTS as error:
-            raise Unknown("timeout", "no acknowledgement in time") from error
-        except (NatsError, OSError) as error:
-            raise Unknown("connection_lost", type(error).__name__) from error
-        return str(ack.seq)
+            await self._answers.ask(topic, payload, heard, headers)
+        except (NatsError, OSError, *TIMEOUTS) as error:
+            raise trouble(error) from error
 
     async def join(
         self,
@@ -102,7 +113,9 @@ class NatsTransport:
         stream = self._names[stream_of(pattern)]
         name = re.sub(r"[^\w-]", "_", group)
         await self._create(stream, name, pattern, start)
-        membership = NatsMembership(self.client, stream, name, member, self._tuning, taken)
+        membership = NatsMembership(
+            self.client, self._answers, stream, name, member, self._tuning, taken
+        )
         await membership.begin()
         return membership
 
@@ -168,6 +181,7 @@ class NatsTransport:
 
     async def close(self) -> None:
         """Disconnect."""
+        self._answers.close()
         with contextlib.suppress(NatsError, OSError, *TIMEOUTS):
             await self.client.close()
 
@@ -181,6 +195,7 @@ class NatsMembership:
     def __init__(
         self,
         client: Client,
+        answers: Answers,
         stream: str,
         name: str,
         member: str,
@@ -189,6 +204,7 @@ class NatsMembership:
     ) -> None:
         self.name = name
         self._client = client
+        self._answers = answers
         self._stream = stream
         self._member = member
         self._tuning = tuning
@@ -201,7 +217,7 @@ class NatsMembership:
         self._hold: Hold | None = None
         # Positions given to us under our present pin and not settled, and the last ones settled.
         self._open: set[str] = set()
-        self._settled: deque[str] = deque(maxlen=4 * tuning.max_in_flight)
+        self._settled: OrderedDict[str, None] = OrderedDict()
 
     async def begin(self) -> None:
         """Subscribe to an inbox and begin to pull."""
@@ -297,16 +313,24 @@ class NatsMembership:
         info = await call(self._client, subject, {})
         return int(info.get("num_pending", 0)) + int(info.get("num_ack_pending", 0))
 
-    async def ack(self, record: Record) -> bool:
-        """Acknowledge and wait until the server has confirmed it."""
-        self._open.discard(record.position)
-        self._settled.append(record.position)
+    async def ack(self, records: Sequence[Record], confirmed: Confirmed) -> None:
+        """Acknowledge records; the server confirms each."""
+        for each in records:
+            self._open.discard(each.position)
+            self._settled[each.position] = None
+            self._settled.move_to_end(each.position)
+        while len(self._settled) > 4 * self._tuning.max_in_flight:
+            self._settled.popitem(last=False)
         self._wake.set()
-        try:
-            await self._client.request(record.token, b"+ACK", timeout=self._tuning.publish_timeout)
-        except (NatsError, OSError, *TIMEOUTS):
-            return False
-        return True
+        for each in records:
+
+            def heard(answer: bytes | Exception, record: Record = each) -> None:
+                confirmed(record, not isinstance(answer, Exception))
+
+            try:
+                await self._answers.ask(each.token, b"+ACK", heard)
+            except (NatsError, OSError, *TIMEOUTS):
+                confirmed(each, NOT_YET)
 
     async def progress(self, records: Sequence[Record]) -> None:
         """Begin the redelivery time of these records anew."""
@@ -344,21 +368,26 @@ class Hold:
         self._records: dict[int, Record] = {}
         self._pending: int | None = None
         self._last = 0
+        self._mine = 0
 
     def expect(self, pending: int, last: int) -> None:
         """Say how many records are open in the group, and the last position given out."""
         self._pending, self._last = pending, last
+        self._mine = sum(position <= last for position in self._records)
 
     def add(self, record: Record) -> None:
         """Hold a record."""
-        self._records[int(record.position)] = record
+        position = int(record.position)
+        self._mine += position <= self._last and position not in self._records
+        self._records[position] = record
 
-    def complete(self, unsettled: Collection[str]) -> bool:
+    def complete(self, unsettled: AbstractSet[str]) -> bool:
         """Tell whether everything open is here: held, or known and still unsettled."""
-        if self._pending is None:
+        if self._pending is None or self._mine + len(self._known) < self._pending:
             return False
-        here = set(self._records) | {int(each) for each in self._known & set(unsettled)}
-        return sum(position <= self._last for position in here) >= self._pending
+        known = [int(each) for each in self._known if each in unsettled]
+        kept = sum(each <= self._last and each not in self._records for each in known)
+        return self._mine + kept >= self._pending
 
     def overdue(self) -> bool:
         """Tell whether waiting longer makes no sense: others hold them, or settled them."""
@@ -373,25 +402,52 @@ def record_of(message: Msg) -> Record:
     """Return the record in a message of a JetStream consumer."""
     tokens = _tokens(message)
     headers = message.headers or {}
-    kept = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
+    headers = {name: headers[name] for name in own(tuple(headers))}
     return Record(
-        position=tokens[1],
+        position=tokens[2],
         topic=message.subject,
-        headers=kept,
+        headers=headers,
         payload=message.data,
         token=message.reply,
-        redelivered=int(tokens[0]) - 1,
+        redelivered=int(tokens[1]) - 1,
     )
 
 
 def number_of(message: Msg) -> int:
     """Return the how manieth delivery of its consumer a message is; none is left out."""
-    return int(_tokens(message)[2])
+    return int(_tokens(message)[3])
 
 
 def _tokens(message: Msg) -> list[str]:
     # $JS.ACK.stream.consumer.delivered.stream_seq.consumer_seq.time.pending
-    return message.reply.split(".")[-5:]
+    return message.reply.rsplit(".", 5)
+
+
+@functools.lru_cache(maxsize=4096)
+def own(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of headers without those that the broker or the client added."""
+    return tuple(each for each in names if not each.startswith("Nats-"))
+
+
+def stored_at(answer: bytes | Exception) -> str | Exception:
+    """Return the position in JetStream's answer to a publish, or why there is none."""
+    if isinstance(answer, Exception):
+        return trouble(answer)
+    found = json.loads(answer)
+    if "error" in found:
+        return Refusal("throttled", f"JetStream refused it: {found['error'].get('description')}")
+    return str(found["seq"])
+
+
+def trouble(error: Exception) -> Refusal | Unknown:
+    """Return what an error of a publish means: refused for certain, or nobody knows."""
+    if isinstance(error, MaxPayloadError):
+        return Refusal("too_large", "the record is larger than the server takes")
+    if isinstance(error, NoRespondersError):
+        return Refusal("invalid_topic", "no stream takes the topic")
+    if isinstance(error, TIMEOUTS):
+        return Unknown("timeout", "no acknowledgement in time")
+    return Unknown("connection_lost", type(error).__name__)
 
 
 async def call(

@@ -61,7 +61,9 @@ class Pressure:
     @property
     def raised(self) -> bool:
         """Whether some consumer is behind now."""
-        return any(until > time.monotonic() for until in self._raised.values())
+        return bool(self._raised) and any(
+            until > time.monotonic() for until in self._raised.values()
+        )
 
     def waits(self, domain: str) -> bool:
         """Tell whether producers of a domain have to wait for consumers that are behind."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ampy_conformance import __version__
 from ampy_conformance.bindings.memory_transport import MemoryTransport
-from ampy_conformance.bindings.transport import Refusal, Tuning, Unknown
+from ampy_conformance.bindings.transport import Refusal, Tuning, Unknown, acknowledged
 from ampy_conformance.kit import Driver, Loads, Refused
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class MemoryDriver(RawDriver):
         # A record may come before the answer to the join.
         while handle not in self._members:  # noqa: ASYNC110 (rare, and over within a round trip)
             await asyncio.sleep(0.001)
-        await self._members[handle].ack(record)
+        await acknowledged(self._members[handle], record)
 
     async def _leave(self) -> None:
         transport, self._transport = self._transport, None

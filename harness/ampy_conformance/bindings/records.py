@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Record:
     """One record as the broker handed it out; `token` is what the transport acknowledges with."""
 
@@ -30,6 +31,9 @@ class Record:
     trouble: str = ""  # how the last attempt ended
     known: Mapping[str, str] = field(default_factory=dict)
     log: str = ""  # which log the position counts in, where a broker has several
+    refused: bool = False  # admission has refused it
+    lane: str = ""  # the queue in which it waits
+    message: Any = None  # the decoded payload, where admission has seen it
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -55,9 +59,14 @@ class Record:
     @property
     def dead(self) -> bool:
         """Whether this is a dead letter itself."""
-        return self.topic.split(".")[2:3] == ["dlq"]
+        return ".dlq." in self.topic and self.topic.split(".")[2] == "dlq"
 
 
 def fold(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers under lower-case names: consumers match without regard to case (A-53)."""
-    return {name.lower(): value for name, value in headers.items()}
+    return dict(zip(_lower(tuple(headers)), headers.values(), strict=True))
+
+
+@functools.lru_cache(maxsize=4096)
+def _lower(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each.lower() for each in names)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ampy_conformance.bindings.records import fold
 from ampy_conformance.bindings.state import key_scope
-from ampy_conformance.bindings.transport import Refusal, Unknown
+from ampy_conformance.bindings.transport import Refusal, Unknown, acknowledged
 from ampy_conformance.contract import payloads, topics
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class ReplayService:
                 continue
             self._open.remove(record)
             assert self._membership is not None
-            await self._membership.ack(record)
+            await acknowledged(self._membership, record)
 
     async def _answer(self, record: Record) -> None:
         record.known = fold(record.headers)
@@ -115,7 +115,7 @@ class ReplayService:
         ]
         for each in wanted:
             each.replay = request.request_id
-            self.subscription.taken(each)
+        self.subscription.take(wanted)
         mine = request.request_id
         while any(each.replay == mine for each in self.subscription.core.held):  # noqa: ASYNC110
             await asyncio.sleep(0.02)

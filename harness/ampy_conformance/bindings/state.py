@@ -7,7 +7,7 @@ neither, so nothing is counted twice or lost.
 from __future__ import annotations
 
 import datetime as dt
-import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ampy_conformance.contract import Contract
     from ampy_conformance.contract.model import Domain
 
-State = dict[str, Any]
+State = Mapping[str, Any]
 
 
 class States:
@@ -30,19 +30,21 @@ class States:
         self._types = payloads.types(contract)
         self._store = store
 
-    def apply(self, record: Record) -> tuple[str, str, str] | None:
-        """Return (domain, key, new state as JSON), None where the record changes nothing."""
+    def apply(self, record: Record) -> tuple[str, str, State] | None:
+        """Return (domain, key, new state), None where the record changes nothing."""
         if record.dead:
             return None
         domain = self._contract.domains[record.topic.split(".")[2]]
         name = record.known["schema_fqdn"]
-        message = self._types.decode(name, record.body)
-        elements = list(payloads.elements(domain, name, message))
-        old = self._held(domain.name, record.key)
+        message = record.message
+        if message is None:
+            message = self._types.decode(name, record.body)
+        key = record.key
+        old = self._held(domain.name, key)
         new = old
-        for each in elements:
+        for each in payloads.elements(domain, name, message):
             new = self.changed(domain, new, each, record)
-        return None if new is None or new == old else (domain.name, record.key, json.dumps(new))
+        return None if new is None or new == old else (domain.name, key, new)
 
     def changed(
         self, domain: Domain, old: State | None, message: Any, record: Record
@@ -84,9 +86,7 @@ class States:
         return {name: each for name, each in state.items() if name in ("sum", "message_id")}
 
     def _held(self, domain: str, key: str) -> State | None:
-        text = self._store.state(domain, key)
-        held: State | None = json.loads(text) if text else None
-        return held
+        return self._store.state(domain, key)
 
 
 def decimal(value: Any) -> Decimal:

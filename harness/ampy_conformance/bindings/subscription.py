@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
 from ampy_conformance.bindings import pressure
 from ampy_conformance.bindings.consumer import Abandon, Ack, Deliver, Progress, WriteDead
-from ampy_conformance.bindings.transport import Refusal, Unknown
+from ampy_conformance.bindings.transport import CONFIRMED, NOT_YET, Refusal, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,10 +19,13 @@ if TYPE_CHECKING:
     from ampy_conformance.bindings.records import Record
     from ampy_conformance.bindings.store import Store
     from ampy_conformance.bindings.transport import Membership, Transport
-    from ampy_conformance.kit import Receiver
 
     Emit = Callable[..., None]
     Signal = Callable[[str, int, bool], Any]
+
+
+# Records begun together: more would cost less each, and make the last of them wait.
+AT_ONCE = 64
 
 
 class Subscription:
@@ -32,6 +34,7 @@ class Subscription:
     def __init__(
         self,
         emit: Emit,
+        hand_over: Callable[[Record], None],
         transport: Transport,
         core: ConsumerCore,
         store: Store,
@@ -42,6 +45,7 @@ class Subscription:
         group: str,
     ) -> None:
         self._emit = emit
+        self._hand_over = hand_over
         self._transport = transport
         self.core = core
         self.store = store
@@ -51,29 +55,76 @@ class Subscription:
         self.group = group
         self.membership: Membership | None = None
         self.alarm: pressure.Alarm | None = None
-        self.load: Receiver | None = None
         self._wake = asyncio.Event()
-        self._acks: dict[int, asyncio.Task[bool]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._arrived: list[Record] = []
+        self._waiting: dict[int, asyncio.Future[bool]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lasting = [asyncio.ensure_future(self._tick())]
 
     def taken(self, record: Record) -> None:
-        """Take a record from the broker, or from a replay."""
-        self.act(self.core.arrived(record, time.monotonic()))
+        """Take a record from the broker; those of one turn of the loop are begun together."""
+        self._arrived.append(record)
+        if len(self._arrived) == 1:
+            self._loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        """Begin with what has arrived, so much at once that nobody waits long for his turn."""
+        records, self._arrived = self._arrived[:AT_ONCE], self._arrived[AT_ONCE:]
+        if self._arrived:
+            self._loop.call_soon(self._begin)
+        if records:
+            self.take(records)
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Take records at once."""
+        with self.store:
+            actions = self.core.all_arrived(records, time.monotonic())
+        self.act(actions)
+
+    def settle(
+        self, verdicts: Sequence[tuple[str, str]]
+    ) -> list[tuple[Record | None, asyncio.Future[bool] | None]]:
+        """Take verdicts, each a delivery and `ack`, `fail` or `reject`.
+
+        Returns for each the record, None where the delivery is no longer open, and what tells
+        whether the broker has confirmed its acknowledgement, None where it was not acknowledged.
+        What was handled is durable when this returns.
+        """
+        with self.store:
+            records, actions = self.core.all_settled(verdicts, time.monotonic())
+        waiting = {
+            id(each.record): self._loop.create_future() for each in actions if isinstance(each, Ack)
+        }
+        self._waiting |= waiting
+        self.act(actions)
+        return [
+            (record, waiting.get(id(record)) if verdict == "ack" else None)
+            for record, (_, verdict) in zip(records, verdicts, strict=True)
+        ]
+
+    def grant(self, count: int) -> None:
+        """Allow so many more unsettled deliveries."""
+        with self.store:
+            actions = self.core.grant(count, time.monotonic())
+        self.act(actions)
 
     def act(self, actions: list[Action]) -> None:
-        """Carry out what the core decided, in order."""
+        """Carry out what the core decided, in order; what it decided on is durable."""
+        done: list[Record] = []
         for each in actions:
             if isinstance(each, Deliver):
                 self._deliver(each.record)
             elif isinstance(each, Ack):
-                self._acks[id(each.record)] = self._start(self._ack(each.record))
+                done.append(each.record)
             elif isinstance(each, WriteDead):
                 self._start(self._bury(each))
             elif isinstance(each, Abandon):
                 self._emit("abandoned", subscription=self._handle, delivery=each.delivery)
             elif isinstance(each, Progress) and self.membership is not None:
                 self._start(self.membership.progress(live(each.records)))
+        if done:
+            self._start(self._ack(done))
         self._wake.set()
 
     def _start(self, work: Any) -> asyncio.Task[Any]:
@@ -88,46 +139,21 @@ class Subscription:
             self.meter.retried(record.topic, record.trouble or "timeout")
         elif record.replay is None:
             self.meter.delivered(record.topic, record.known.get("produced_at", ""))
-        if self.load is not None:
-            self.load.delivered(record.body)
-            asyncio.get_running_loop().call_soon(self._handled, record)
-            return
-        more = {"replay": record.replay} if record.replay else {}
-        self._emit(
-            "deliver",
-            subscription=self._handle,
-            delivery=record.delivery,
-            topic=record.topic,
-            headers=dict(record.headers),
-            payload=base64.b64encode(record.body).decode(),
-            attempt=record.attempt,
-            position=record.position,
-            # From before the look whether it was seen: another member may be at it as well.
-            t_ns=int(record.delivered_at * 1e9),
-            **more,
-        )
+        self._hand_over(record)
 
-    def _handled(self, record: Record) -> None:
-        """Be the handler of a load: every record takes effect at once."""
-        assert record.delivery is not None
-        found, actions = self.core.settled(record.delivery, "ack", time.monotonic())
-        if found is not None:
-            self.act(actions)
-            self._acks.pop(id(record), None)
-            self.meter.consumed(record.topic, self.group)
-
-    async def _ack(self, record: Record) -> bool:
-        if record.replay is not None:
-            return True  # it came out of the log, nobody waits for it
+    async def _ack(self, records: list[Record]) -> None:
         # A record may come before the answer to the join.
         while self.membership is None:  # noqa: ASYNC110 (rare, and over within a round trip)
             await asyncio.sleep(0.001)
-        return await self.membership.ack(record)
+        await self.membership.ack(live(records), self._confirmed)
+        for each in records:
+            if each.replay is not None:  # it came out of the log, nobody waits for it
+                self._confirmed(each, CONFIRMED)
 
-    async def acknowledged(self, record: Record) -> bool:
-        """Wait for the broker's confirmation of a record's acknowledgement."""
-        task = self._acks.pop(id(record), None)
-        return bool(task and await task)
+    def _confirmed(self, record: Record, done: bool) -> None:
+        waiting = self._waiting.pop(id(record), None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(done)
 
     async def _bury(self, each: WriteDead) -> None:
         try:
@@ -137,7 +163,9 @@ class Subscription:
             ok = False
         if ok:
             self.count_dead(each.record)
-        self.act(self.core.dead_written(each.record, ok, time.monotonic()))
+        with self.store:
+            actions = self.core.dead_written(each.record, ok, time.monotonic())
+        self.act(actions)
 
     def count_dead(self, record: Record) -> None:
         """Count a dead letter that is stored now, and whether its record could not be decoded."""
@@ -160,7 +188,9 @@ class Subscription:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self.core.wake(time.monotonic()))
-            self.act(self.core.tick(time.monotonic()))
+            with self.store:
+                actions = self.core.tick(time.monotonic())
+            self.act(actions)
             self._wake.clear()
             await asyncio.sleep(min(0.005, self.core.wake(time.monotonic())))
 
@@ -196,11 +226,17 @@ class Subscription:
         self, logs: Sequence[str], leaving: Callable[[Record], bool], patience: float
     ) -> None:
         """Let go of records that another member is given; what is in work may come to its end."""
-        self.act(self.core.release(leaving, time.monotonic()))
+        while self._arrived:
+            self._begin()
+        with self.store:
+            actions = self.core.release(leaving, time.monotonic())
+        self.act(actions)
         deadline = time.monotonic() + patience
         while self.core.in_work(leaving) and time.monotonic() < deadline:  # noqa: ASYNC110 (rare)
             await asyncio.sleep(0.01)
-        self.act(self.core.drop(leaving, time.monotonic()))
+        with self.store:
+            actions = self.core.drop(leaving, time.monotonic())
+        self.act(actions)
         self._emit("revoked", subscription=self._handle, partitions=list(logs))
 
     # -- end ----------------------------------------------------------------------------
@@ -212,10 +248,15 @@ class Subscription:
         if self.membership is not None:
             if self._tasks:
                 await asyncio.wait(list(self._tasks), timeout=1.0)
-            await self.membership.give_back(live(self.core.held))
+            waiting, self._arrived = self._arrived, []  # they are not begun any more
+            await self.membership.give_back(live([*self.core.held, *waiting]))
             await self.membership.leave()
         for each in list(self._tasks):
             each.cancel()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_result(NOT_YET)
+        self._arrived.clear()
         self.store.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
     from ampy_conformance.bindings.records import Record
 
     Hear = Callable[[str, Mapping[str, str], bytes], None]
+    Stored = Callable[[str | Exception], None]  # the position, or a Refusal or Unknown
+    Confirmed = Callable[[Record, bool], None]
+
+
+# What is said of an acknowledgement.
+CONFIRMED, NOT_YET = True, False
 
 
 class Refusal(Exception):
@@ -91,8 +98,11 @@ class Membership(Protocol):
 
     name: str
 
-    async def ack(self, record: Record) -> bool:
-        """Acknowledge a record; True once the broker has confirmed it, False where it has not yet."""
+    async def ack(self, records: Sequence[Record], confirmed: Confirmed) -> None:
+        """Acknowledge records.
+
+        `confirmed` is told of each, True once the broker has confirmed it, False where it has not yet.
+        """
 
     async def lag(self) -> int:
         """Return how many records of the group are not settled; raises `Unknown`."""
@@ -118,6 +128,21 @@ class Transport(Protocol):
     ) -> str:
         """Store a record and return its position; raises `Refusal` or `Unknown`."""
 
+    async def send(
+        self,
+        topic: str,
+        headers: Mapping[str, str],
+        payload: bytes,
+        message_id: str | None,
+        answered: Stored,
+    ) -> None:
+        """Have a record stored while others are under way; returns when it has been sent.
+
+        `answered` is told its position, or the `Refusal` or `Unknown` that came instead. What is
+        raised here is not told again. Records of a key are stored in the order of these calls,
+        as long as none is refused.
+        """
+
     async def join(
         self,
         pattern: str,
@@ -140,3 +165,33 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Disconnect."""
+
+
+async def stored(
+    transport: Any, topic: str, headers: Mapping[str, str], payload: bytes, message_id: str | None
+) -> str:
+    """Send a record, wait for its answer, and return its position; raises `Refusal` or `Unknown`."""
+    future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def answered(answer: str | Exception) -> None:
+        if future.done():
+            return
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+    await transport.send(topic, headers, payload, message_id, answered)
+    return await future
+
+
+async def acknowledged(membership: Membership, record: Record) -> bool:
+    """Acknowledge one record and return whether the broker has confirmed it."""
+    future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def confirmed(_: Record, done: bool) -> None:
+        if not future.done():
+            future.set_result(done)
+
+    await membership.ack([record], confirmed)
+    return await future

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ampy_conformance.contract.findings import finding
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Characters that no header may carry: they could end the header and begin another.
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+KNOWN, SHORT = 8192, 256  # how much is remembered, and how long it may be
 JSON_TYPES = ("application/json", "text/json")
 
 
@@ -35,6 +36,9 @@ class HeaderCheck:
         self._rules = {each.name: _rule(each) for each in contract.headers}
         self._required = [each.name for each in contract.headers if each.required]
         self._folded = {_fold(each.name): each.name for each in contract.headers}
+        # What was found to be right comes again with the next record: most headers do.
+        self._complete: set[tuple[str, ...]] = set()
+        self._right: set[tuple[str, str]] = set()
 
     def well_formed(self, name: str, value: str) -> bool:
         """Tell whether a value has the form of its header."""
@@ -51,15 +55,17 @@ class HeaderCheck:
         values: bool = True,
     ) -> None:
         """Append the findings against a set of headers."""
-        misnamed = self._names(headers, found)
-        if required:
-            for name in self._required:
-                if name not in headers and name not in misnamed:
-                    missing = self._rules[name].header
-                    found.append(
-                        finding(self._contract, missing.clause, name, None, missing.expects)
-                    )
-        for name, value in headers.items():
+        names = tuple(headers)
+        if names not in self._complete:
+            before = len(found)
+            self._presence(headers, found, required=required)
+            if required and len(found) == before and all(name in self._rules for name in names):
+                _keep(self._complete, names)
+        right = self._right
+        for item in headers.items():
+            if item in right:
+                continue
+            name, value = item
             rule = self._rules.get(name)
             if rule is None:
                 continue
@@ -70,6 +76,8 @@ class HeaderCheck:
                 found.append(
                     finding(self._contract, rule.header.clause, name, value, wanted, "warn")
                 )
+            elif values and len(value) <= SHORT:
+                _keep(right, item)
         if "traceparent" in headers and values:
             self._trace(headers, found)
         if "blob_ref" in headers or "blob_hash" in headers or "blob_size" in headers:
@@ -79,6 +87,16 @@ class HeaderCheck:
             found.append(
                 finding(self._contract, "HDR-20", "dlq_reason", value, "none on a live record")
             )
+
+    def _presence(
+        self, headers: Mapping[str, str], found: list[Finding], *, required: bool
+    ) -> None:
+        """Judge names, and which are missing."""
+        misnamed = self._names(headers, found)
+        for name in self._required if required else ():
+            if name not in headers and name not in misnamed:
+                missing = self._rules[name].header
+                found.append(finding(self._contract, missing.clause, name, None, missing.expects))
 
     def _names(self, headers: Mapping[str, str], found: list[Finding]) -> set[str]:
         """Judge names and control characters; return the known names that are misspelt."""
@@ -138,9 +156,9 @@ class HeaderCheck:
 
     def _trace(self, headers: Mapping[str, str], found: list[Finding]) -> None:
         parent, trace = headers["traceparent"], headers.get("trace_id")
-        if trace is None or not self.well_formed("traceparent", parent):
+        if trace is None or parent[3:35] == trace or not self.well_formed("traceparent", parent):
             return
-        if parent[3:35] != trace and self.well_formed("trace_id", trace):
+        if self.well_formed("trace_id", trace):
             found.append(
                 finding(self._contract, "HDR-16", "traceparent", parent, f"the trace {trace}")
             )
@@ -157,6 +175,13 @@ class HeaderCheck:
             for name in ("blob_hash", "blob_size")
             if name not in headers
         )
+
+
+def _keep(known: set[Any], one: Any) -> None:
+    """Remember what was right; where too much is known, begin anew."""
+    if len(known) >= KNOWN:
+        known.clear()
+    known.add(one)
 
 
 def _rule(header: Header) -> _Rule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -52,14 +53,19 @@ def shape(form: str) -> re.Pattern[str]:
 
 def from_parts(contract: Contract, domain: str, parts: Mapping[str, str]) -> str:
     """Return the canonical partition key of a domain for these parts (section 7)."""
-    rule = contract.domains[domain].key
-    for name in PLACE.findall(rule.form):
+    form = contract.domains[domain].key.form
+    for name in _places(form):
         value = parts.get(name)
         if not value:
             raise MissingPart(f"the key of {domain} needs the part {name!r}")
-        if "|" in value and "|" in rule.form:
+        if "|" in value and "|" in form:
             raise MissingPart(f"the key part {name!r} holds the delimiter '|'")
-    return fill(rule.form, parts)
+    return fill(form, parts)
+
+
+@functools.cache
+def _places(form: str) -> tuple[str, ...]:
+    return tuple(PLACE.findall(form))
 
 
 def parts_of(
@@ -70,10 +76,15 @@ def parts_of(
     for each in payloads.elements(domain, name, message):
         rows: list[dict[str, str]] = [{}]
         for part, path in domain.parts.items():
-            values = (
-                [".".join(topic.subtopic)] if path == "@subtopic" and topic else _values(each, path)
-            )
-            rows = [{**row, part: value} for row in rows for value in values]
+            if path == "@subtopic" and topic:
+                values = [".".join(topic.subtopic)]
+            else:
+                values = _values(each, path)
+            if len(values) == 1:
+                for row in rows:
+                    row[part] = values[0]
+            else:
+                rows = [{**row, part: value} for row in rows for value in values]
         found += rows
     return found
 
@@ -107,6 +118,16 @@ def _values(message: Message, path: str) -> list[str]:
 @functools.cache
 def _getter(path: str) -> Callable[[Any], list[Any]]:
     """Return a function that walks a dotted path; `name[]` fans out over a repeated field."""
+    if "[]" not in path:
+        walk = operator.attrgetter(path)
+
+        def get_one(message: Any) -> list[Any]:
+            try:
+                return [walk(message)]
+            except AttributeError:
+                return [""]
+
+        return get_one
     steps = [(step.removesuffix("[]"), step.endswith("[]")) for step in path.split(".")]
 
     def get(message: Any) -> list[Any]:
@@ -124,6 +145,8 @@ def _getter(path: str) -> Callable[[Any], list[Any]]:
 
 def _text(value: Any) -> str:
     """Return a part as text: a timestamp as its UTC date, everything else as it is."""
+    if isinstance(value, str):
+        return value
     if hasattr(value, "ToDatetime"):
         return str(value.ToDatetime().date().isoformat()) if value.seconds else ""
     return str(value)

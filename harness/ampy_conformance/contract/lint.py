@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ampy_conformance.contract.topics import Topic
 
 DEAD = "dlq"
+MANY, SHORT = (
+    4096,
+    64,
+)  # how many pairs of topic and schema are known to fit, and how long a version
 # A dead letter of such a class was not a valid record: its headers may be what is wrong with it.
 EXCUSED = ("contract_violation", "decode_error")
 
@@ -47,6 +51,7 @@ class Linter:
         self._headers = HeaderCheck(contract, strict=strict)
         self._types = payloads.types(contract)
         self._topic = functools.lru_cache(maxsize=65536)(self._parse)
+        self._fitting: set[tuple[str, str, str | None, str]] = set()
         self._over = contract.limits["compress_over"]
         self._below = contract.limits["record_below"]
 
@@ -109,6 +114,11 @@ class Linter:
         """Return the payload type to decode with, None where there is none that fits."""
         contract = self.contract
         name = headers.get("schema_fqdn")
+        version = headers.get("schema_version", "")
+        known = (topic.domain, topic.version, name, version)
+        if known in self._fitting:
+            return name
+        before = len(found)
         if domain.own_major and topic.version != "v1":
             found.append(
                 finding(contract, "TOP-04", "topic version", topic.version, "v1 on this domain")
@@ -134,12 +144,13 @@ class Linter:
         if not domain.own_major and topic.version != f"v{major}":
             wanted = f"v{major}, the major of {real}"
             found.append(finding(contract, "TOP-04", "topic version", topic.version, wanted))
-        version = headers.get("schema_version", "")
         written = version.partition(".")[0]
         if topic.version != f"v{written}" and self._headers.well_formed("schema_version", version):
             says = f"major {written} on a topic of {topic.version}"
             wanted = "the major of the topic (A-48)"
             found.append(finding(contract, "HDR-07", "schema_version", says, wanted))
+        if len(found) == before and len(version) < SHORT and len(self._fitting) < MANY:
+            self._fitting.add(known)
         return name
 
     # -- payload ------------------------------------------------------------------------

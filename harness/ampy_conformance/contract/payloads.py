@@ -133,6 +133,8 @@ def elements(domain: Domain, name: str, message: Message) -> list[Message]:
     """Return the entities that a payload carries: a batch's elements, or the message itself."""
     batch = domain.batches.get(name)
     found = list(getattr(message, batch)) if batch else [message]
+    if not domain.wrappers:
+        return found
     return [_unwrap(domain, each) for each in found]
 
 

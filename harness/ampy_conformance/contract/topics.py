@@ -46,8 +46,12 @@ class TopicError(ValueError):
         self.token = token
 
 
+@functools.lru_cache(maxsize=65536)
 def parse(contract: Contract, text: str) -> Topic:
-    """Return the parts of a topic, or raise `TopicError` that points at the offending token."""
+    """Return the parts of a topic, or raise `TopicError` that points at the offending token.
+
+    Topics come again and again; what was found of one is kept, errors are not.
+    """
     found = _pattern(contract).fullmatch(text)
     if found is None:
         raise _explain(contract, text)

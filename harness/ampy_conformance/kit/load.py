@@ -1,13 +1,14 @@
 """Load plans of a Python driver: sending and stamping, receiving and stamping.
 
-A driver gives `Loads` what publishes one record, and tells a `Receiver` of every handler
-invocation. Nothing is logged, encoded or collected while a plan runs; samples leave at its end.
+A driver gives `Loads` what publishes one record, or what sends it and tells later what became of
+it, and tells a `Receiver` of every handler invocation. Nothing is logged, encoded or collected while a plan runs; samples leave at its end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import gc
 import time
 from array import array
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ampy_conformance.kit.base import Frame
 
     Publish = Callable[[Frame], Awaitable[Frame]]
+    Submit = Callable[[Frame], Awaitable[asyncio.Future[Any]]]
+    Outcome = Callable[[asyncio.Future[Any]], str]
     Emit = Callable[..., None]
 
 DIGITS = 10
@@ -77,13 +80,26 @@ class Loads:
 
         It returns what the answer to a `publish` frame holds for it (`outcome` suffices).
         """
+
+        async def submit(record: Frame) -> asyncio.Future[Any]:
+            return asyncio.ensure_future(publish(record))
+
+        self.pipe(frame, submit, _told)
+
+    def pipe(self, frame: Frame, submit: Submit, outcome: Outcome) -> None:
+        """Begin to send a plan without a task for each record.
+
+        `submit` takes a record with `payload` as bytes and returns a future when the record is on
+        its way: the next one waits for that. `outcome` returns the outcome (`ok`, `fail` or `info`)
+        in a future that is done.
+        """
         _needs(frame, "marker", "start_ns", "until_ns", "schedule", "picks", "templates")
         if len(frame["schedule"]) != len(frame["picks"]):
             raise Refused("bad_request", "schedule and picks are not of one length")
         templates = [Template.of(each, frame["marker"]) for each in frame["templates"]]
         if any(each >= len(templates) for each in frame["picks"]):
             raise Refused("bad_request", "a pick names no template")
-        self._start(_Sender(self._emit, frame, templates, publish).run())
+        self._start(_Sender(self._emit, frame, templates, submit, outcome).run())
 
     def receive(self, frame: Frame) -> Receiver:
         """Begin to stamp what a subscription delivers; the driver acknowledges by itself."""
@@ -103,6 +119,10 @@ class Loads:
             each.cancel()
 
 
+def _told(answer: asyncio.Future[Any]) -> str:
+    return str(answer.result()["outcome"])
+
+
 def _needs(frame: Frame, *fields: str) -> None:
     missing = [each for each in fields if each not in frame]
     if missing:
@@ -111,7 +131,12 @@ def _needs(frame: Frame, *fields: str) -> None:
 
 class _Sender:
     def __init__(
-        self, emit: Emit, frame: Frame, templates: list[Template], publish: Publish
+        self,
+        emit: Emit,
+        frame: Frame,
+        templates: list[Template],
+        submit: Submit,
+        outcome: Outcome,
     ) -> None:
         self._emit = emit
         self._load = frame["load"]
@@ -121,13 +146,14 @@ class _Sender:
         self._schedule = array("q", frame["schedule"])
         self._picks = array("l", frame["picks"])
         self._templates = templates
-        self._publish = publish
+        self._submit = submit
+        self._outcome = outcome
         self._window = frame.get("in_flight")
         count = len(self._schedule)
         self._called = array("q", [NEVER]) * count
         self._returned = array("q", [NEVER]) * count
         self._outcomes = array("b", [OUTCOMES["info"]]) * count
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: set[asyncio.Future[Any]] = set()
 
     async def run(self) -> None:
         gc.collect()
@@ -148,7 +174,7 @@ class _Sender:
     async def _send(self) -> int:
         """Send what is due, when it is due; returns how many were sent before the plan ended."""
         room = asyncio.Semaphore(self._window) if self._window else None
-        clock, start, loop = time.monotonic_ns, self._start, asyncio.get_running_loop()
+        clock, start = time.monotonic_ns, self._start
         row = 0
         for index, at in enumerate(self._schedule):
             due = start + at
@@ -161,25 +187,27 @@ class _Sender:
                 return index
             if room is not None:
                 await room.acquire()
-            task = loop.create_task(self._one(index, room))
-            self._open.add(task)
-            task.add_done_callback(self._open.discard)
+            record = self._templates[self._picks[index]].fill(self._first + index)
+            self._called[index] = clock() - start
+            future = await self._submit(record)
+            self._open.add(future)
+            future.add_done_callback(functools.partial(self._ended, index, room))
             row += 1
             if row >= AT_ONCE:
                 row = 0
                 await asyncio.sleep(0)
         return len(self._schedule)
 
-    async def _one(self, index: int, room: asyncio.Semaphore | None) -> None:
-        record = self._templates[self._picks[index]].fill(self._first + index)
-        self._called[index] = time.monotonic_ns() - self._start
-        try:
-            result = await self._publish(record)
-            self._returned[index] = time.monotonic_ns() - self._start
-            self._outcomes[index] = OUTCOMES[result["outcome"]]
-        finally:
-            if room is not None:
-                room.release()
+    def _ended(
+        self, index: int, room: asyncio.Semaphore | None, future: asyncio.Future[Any]
+    ) -> None:
+        now = time.monotonic_ns()
+        self._open.discard(future)
+        if room is not None:
+            room.release()
+        if not future.cancelled():
+            self._outcomes[index] = OUTCOMES[self._outcome(future)]
+            self._returned[index] = now - self._start
 
     async def _report(self, sent: int) -> None:
         for begin in range(0, sent, CHUNK):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from ampy_conformance.bindings.memory_driver import Driver as Reference
-from ampy_conformance.bindings.store import SCHEMA, Store
+from ampy_conformance.bindings.store import Store
 
 CLAUSE = "IDM-01"
 SAYS = "a duplicate was handled again after a restart"
@@ -15,9 +13,7 @@ class Volatile(Store):
     """A store that ends with the process."""
 
     def __init__(self, folder: str, group: str) -> None:  # noqa: ARG002 (the file is the point)
-        self._scope = group
-        self._db = sqlite3.connect(":memory:", isolation_level=None)
-        self._db.executescript(SCHEMA)
+        self._open(":memory:", group)
 
 
 class Driver(Reference):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ampy_conformance.bindings.memory_driver import Driver as Reference
 from ampy_conformance.bindings.subscription import live
+from ampy_conformance.bindings.transport import acknowledged
 
 CLAUSE = "QOS-02"
 SAYS = "was lost when its member left"
@@ -17,5 +18,5 @@ class Driver(Reference):
         subscription = self.subscriptions.get(handle)
         if subscription is not None and subscription.membership is not None:
             for record in live(subscription.core.held):
-                await subscription.membership.ack(record)
+                await acknowledged(subscription.membership, record)
         await super()._leave(handle)

@@ -1,0 +1,167 @@
+"""What a user of the client library alone would write: the yardsticks of the bindings' speed.
+
+They put the same bytes on the wire as the reference bindings do, from headers that are ready
+made: no ids, no checks, no retries, no memory of what was handled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import nats
+from confluent_kafka import Consumer, Producer
+from nats.js.api import AckPolicy, ConsumerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ampy_conformance.bindings.builder import Outgoing
+    from ampy_conformance.broker.facts import Lane
+
+# Records under way: what each client is used with. Small windows make Kafka's batches small, and
+# then what is measured is librdkafka's cost of a request.
+WINDOW = {"nats": 512, "kafka": 8192}
+PATIENCE = 30.0
+
+
+class RawNats:
+    """nats-py: `publish_async` in a window; pull, and acknowledgements that are confirmed."""
+
+    async def begin(self, lane: Lane) -> None:
+        """Connect."""
+        self._names: Mapping[str, str] = lane.names
+        self._client = await nats.connect(lane.url, pending_size=32 * 1024 * 1024)
+        self._js = self._client.jetstream(timeout=PATIENCE)
+
+    def ready(self, records: Sequence[Outgoing]) -> list[Any]:
+        """Return what `publish` takes, made before the clock runs."""
+        return [
+            (each.topic, each.payload, {**each.headers, "Nats-Msg-Id": each.message_id})
+            for each in records
+        ]
+
+    async def publish(self, ready: list[Any]) -> None:
+        """Publish everything, acknowledged."""
+        waiting: deque[asyncio.Future[Any]] = deque()
+        for topic, payload, headers in ready:
+            if len(waiting) >= WINDOW["nats"]:
+                await waiting.popleft()
+            waiting.append(await self._js.publish_async(topic, payload, headers=headers))
+        while waiting:
+            await waiting.popleft()
+
+    async def consume(self, pattern: str, count: int) -> None:
+        """Take everything, and have each acknowledgement confirmed."""
+        config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, max_ack_pending=2 * WINDOW["nats"])
+        taken = await self._js.pull_subscribe(
+            pattern, durable=f"raw-{uuid.uuid4().hex}", stream=self._names["stream"], config=config
+        )
+        under_way: deque[asyncio.Future[Any]] = deque()
+        left = count
+        while left:
+            batch = await taken.fetch(min(left, WINDOW["nats"]), timeout=PATIENCE)
+            left -= len(batch)
+            for each in batch:
+                assert each.headers
+            under_way.append(asyncio.gather(*(each.ack_sync(timeout=PATIENCE) for each in batch)))
+            if len(under_way) > 1:
+                await under_way.popleft()
+        while under_way:
+            await under_way.popleft()
+        await taken.unsubscribe()
+
+    async def end(self) -> None:
+        """Empty the stream and disconnect."""
+        await self._js.purge_stream(self._names["stream"])
+        await self._client.close()
+
+
+class RawKafka:
+    """confluent-kafka: an idempotent producer; batches, and a commit behind each."""
+
+    async def begin(self, lane: Lane) -> None:
+        """Make a producer that has its number already."""
+        self._lane = lane
+        self._address = lane.url.partition("://")[2]
+        self._producer = Producer(
+            {
+                "bootstrap.servers": self._address,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 1,
+                "partitioner": "murmur2_random",
+                "socket.nagle.disable": True,
+                "message.max.bytes": 4 * 1024 * 1024,
+                "log_level": 0,
+            }
+        )
+        self._producer.list_topics(timeout=PATIENCE)
+
+    def ready(self, records: Sequence[Outgoing]) -> list[Any]:
+        """Return what `publish` takes, made before the clock runs."""
+        return [
+            (
+                ".".join(each.topic.split(".")[:4]),
+                each.payload,
+                each.headers["partition_key"],
+                [(name, value.encode()) for name, value in each.headers.items()]
+                + [("topic", each.topic.encode())],
+            )
+            for each in records
+        ]
+
+    async def publish(self, ready: list[Any]) -> None:
+        """Publish everything, acknowledged."""
+        produce, poll = self._producer.produce, self._producer.poll
+        done = 0
+
+        def delivered(error: Any, _: Any) -> None:
+            nonlocal done
+            assert error is None
+            done += 1
+
+        for number, (topic, payload, key, headers) in enumerate(ready):
+            produce(topic, value=payload, key=key, headers=headers, on_delivery=delivered)
+            while number - done >= WINDOW["kafka"]:
+                poll(0.01)
+        while done < len(ready):
+            poll(0.01)
+
+    async def consume(self, pattern: str, count: int) -> None:
+        """Take everything, commit behind each batch, and wait for the last commit."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._address,
+                "group.id": self._lane.group(f"raw-{uuid.uuid4().hex}"),
+                "group.protocol": "consumer",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+            }
+        )
+        consumer.subscribe([".".join(pattern.split(".")[:4])])
+        left = count
+        deadline = time.monotonic() + PATIENCE
+        while left and time.monotonic() < deadline:
+            batch = consumer.consume(256, timeout=1.0)
+            for each in batch:
+                assert each.error() is None
+                assert each.headers()
+                assert each.value()
+            left -= len(batch)
+            if batch:
+                consumer.commit(asynchronous=True)
+        assert not left
+        consumer.commit(asynchronous=False)
+        consumer.close()
+
+    async def end(self) -> None:
+        """Let the producer go."""
+        self._producer.flush(PATIENCE)
+
+
+RAW = {"nats": RawNats, "kafka": RawKafka}
