@@ -91,7 +91,7 @@ def test_the_verdict_is_the_one_that_the_peer_deserves(
 @pytest.mark.slow
 def test_a_long_enough_look_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        Shape, "glance", classmethod(lambda cls: cls(19.0, 0.2, 0.5, 1, 2, quick=True))
+        Shape, "glance", classmethod(lambda cls: cls(20.5, 0.2, 0.5, 1, 2, quick=True))
     )
     found, _ = load("Constant", rate=100.0)
     assert decided(found, "SLO-01").outcome is Outcome.PASS
