@@ -11,7 +11,7 @@ WITH line AS (
   UNION ALL
   SELECT e.scope, e.grp, s.stream, e.seq, NULL AS floor, s.place, s.body_hash
   FROM effects AS e
-  JOIN stored AS s ON s.scope = e.scope AND s.body_hash = e.body_hash
+  JOIN stored AS s ON s.body_hash = e.body_hash
   SEMI JOIN lanes AS l
     ON l.scope = s.scope AND l.grp = e.grp AND l.stream = s.stream AND l.topic = s.topic AND l.key = s.key
   -- A broker that lost the end of its log gives its places away again.
@@ -26,21 +26,21 @@ behind AS (SELECT * FROM run WHERE place <= floor),
 before AS (
   SELECT r.scope, r.seq FROM behind AS r
   JOIN effects AS e
-    ON e.scope = r.scope AND e.grp = r.grp AND e.body_hash = r.body_hash AND e.seq < r.seq
+    ON e.grp = r.grp AND e.body_hash = r.body_hash AND e.seq < r.seq
   UNION ALL
   SELECT r.scope, r.seq FROM behind AS r
   JOIN stored AS s ON s.scope = r.scope AND s.stream = r.stream AND s.place = r.place
   JOIN effects AS e
-    ON e.scope = s.scope AND e.grp = r.grp AND e.topic = s.topic AND e.message_id = s.message_id
+    ON e.grp = r.grp AND e.topic = s.topic AND e.message_id = s.message_id
    AND e.seq < r.seq
   UNION ALL
   SELECT r.scope, r.seq FROM behind AS r
   JOIN stored AS s ON s.scope = r.scope AND s.stream = r.stream AND s.place = r.place
   JOIN effects AS e
-    ON e.scope = s.scope AND e.grp = r.grp AND e.topic = s.topic AND e.dedupe_key = s.dedupe_key
+    ON e.grp = r.grp AND e.topic = s.topic AND e.dedupe_key = s.dedupe_key
    AND e.seq < r.seq)
 SELECT r.scope, r.seq,
        'the effect at ' || r.place || ' in ' || r.grp || ' came after the checkpoint ' || r.floor AS says
 FROM behind AS r
-ANTI JOIN graves AS g ON g.scope = r.scope AND g.body_hash = r.body_hash
+ANTI JOIN graves AS g ON g.body_hash = r.body_hash
 ANTI JOIN before AS b ON b.scope = r.scope AND b.seq = r.seq

@@ -11,7 +11,7 @@ WITH first AS (
   SELECT d.scope, d.grp, d.lane, d.pseq, d.body_hash, d.seq
   FROM deliveries AS d
   LEFT JOIN repeated AS r
-    ON r.scope = d.scope AND r.grp IS NOT DISTINCT FROM d.grp AND r.body_hash = d.body_hash
+    ON r.grp IS NOT DISTINCT FROM d.grp AND r.body_hash = d.body_hash
   WHERE d.live AND d.seq = coalesce(r.first, d.seq)),
 ranked AS (
   SELECT *, max(pseq) OVER (
@@ -20,5 +20,5 @@ ranked AS (
   FROM first)
 SELECT r.scope, r.seq, p.uid || ' came to ' || r.grp || ' after number ' || r.before || ' of its key' AS says
 FROM ranked AS r
-JOIN publishes AS p ON p.scope = r.scope AND p.body_hash = r.body_hash
+JOIN publishes AS p ON p.body_hash = r.body_hash
 WHERE r.before > r.pseq

@@ -11,15 +11,15 @@ WHERE h.fault = 'healed'
 -- violations
 WITH handled AS (
   SELECT p.scope, p.seq FROM publishes AS p
-  SEMI JOIN effects AS e ON e.scope = p.scope AND e.body_hash = p.body_hash
+  SEMI JOIN effects AS e ON e.body_hash = p.body_hash
   WHERE p.outcome = 'ok'
   UNION ALL
   SELECT p.scope, p.seq FROM publishes AS p
-  SEMI JOIN graves AS g ON g.scope = p.scope AND g.body_hash = p.body_hash
+  SEMI JOIN graves AS g ON g.body_hash = p.body_hash
   WHERE p.outcome = 'ok'
   UNION ALL
   SELECT p.scope, p.seq FROM publishes AS p
-  SEMI JOIN excused AS x ON x.scope = p.scope AND x.body_hash = p.body_hash
+  SEMI JOIN excused AS x ON x.body_hash = p.body_hash
   WHERE p.outcome = 'ok')
 SELECT h.scope, h.seq, 'nothing was acknowledged and handled any more after the fault' AS says
 FROM faults AS h

@@ -40,8 +40,8 @@ SELECT i.scope, i.uid, i.seq, i.body_hash, i.topic, i.key, i.producer, i.pseq, i
        coalesce(e.kind, 'info') AS outcome, e.seq AS ended
 FROM calls AS i
 LEFT JOIN (SELECT scope, call, kind, seq FROM events WHERE kind IN ('ok', 'fail', 'info')) AS e
-  ON e.scope = i.scope AND e.call = i.call
-LEFT JOIN twins AS t ON t.scope = i.scope AND t.body_hash = i.body_hash;
+  ON e.call = i.call
+LEFT JOIN twins AS t ON t.body_hash = i.body_hash;
 
 -- What handlers were given; `dead` is a dead letter. Where the body tells the publish and that was
 -- acknowledged, its lane and number; `live` is a delivery of just that, under its topic and in no replay.
@@ -52,7 +52,7 @@ SELECT d.scope, d.seq, d.t_ns, coalesce(d.started_ns, d.t_ns) AS started_ns, d.a
        p.lane, p.pseq, d.replay IS NULL AND p.topic = d.topic AS live
 FROM events AS d
 LEFT JOIN publishes AS p
-  ON p.scope = d.scope AND p.body_hash = d.body_hash AND p.outcome = 'ok' AND p.sole
+  ON p.body_hash = d.body_hash AND p.outcome = 'ok' AND p.sole
 WHERE d.kind = 'deliver';
 
 -- How deliveries ended, as often as it was said: by the handler's verdict, or because the binding gave
@@ -69,11 +69,11 @@ SELECT e.scope, e.seq, d.grp, d.subscription, d.delivery, d.handle, d.body_hash,
        d.topic, d.key, d.replay, d.dead, d.lane, d.pseq, d.live, d.seq AS delivered, d.t_ns AS delivered_ns,
        d.started_ns, c.seq AS confirmed, c.t_ns AS confirmed_ns
 FROM verdicts AS e
-JOIN deliveries AS d ON d.scope = e.scope AND d.handle = e.handle
+JOIN deliveries AS d ON d.handle = e.handle
 LEFT JOIN (
   SELECT scope, handle, min(seq) AS seq, min(t_ns) AS t_ns
   FROM events WHERE kind = 'settled' AND recorded GROUP BY scope, handle) AS c
-  ON c.scope = e.scope AND c.handle = e.handle
+  ON c.handle = e.handle
 WHERE e.kind = 'effect';
 
 -- How and when each delivery ended first.
@@ -101,8 +101,8 @@ FROM stored GROUP BY scope, body_hash HAVING count(*) > 1;
 -- Acknowledged publishes that are stored nowhere.
 CREATE TABLE gone AS
 SELECT p.scope, p.uid, p.seq, p.ended FROM publishes AS p
-ANTI JOIN stored AS s ON s.scope = p.scope AND s.body_hash = p.body_hash
-ANTI JOIN graves AS g ON g.scope = p.scope AND g.body_hash = p.body_hash
+ANTI JOIN stored AS s ON s.body_hash = p.body_hash
+ANTI JOIN graves AS g ON g.body_hash = p.body_hash
 WHERE p.outcome = 'ok';
 
 -- What was asked of drivers and members.
@@ -141,8 +141,8 @@ LEFT JOIN (
   FROM rare GROUP BY scope) AS m ON m.scope = e.scope
 LEFT JOIN (
   SELECT DISTINCT i.scope FROM injected AS i
-  ANTI JOIN stored AS t ON t.scope = i.scope AND t.body_hash = i.body_hash
-  ANTI JOIN graves AS g ON g.scope = i.scope AND g.body_hash = i.body_hash
+  ANTI JOIN stored AS t ON t.body_hash = i.body_hash
+  ANTI JOIN graves AS g ON g.body_hash = i.body_hash
   WHERE i.position IS NOT NULL) AS r ON r.scope = e.scope;
 
 -- Bodies, and ids, that a group was given more than once.
@@ -159,18 +159,18 @@ CREATE TABLE unhandled AS
 SELECT s.scope, g.grp, s.seq, s.topic, s.message_id, s.dedupe_key, s.body_hash
 FROM stored AS s
 JOIN sayings AS g ON g.scope = s.scope AND g.grp IS NOT NULL
-ANTI JOIN effects AS e ON e.scope = s.scope AND e.grp = g.grp AND e.body_hash = s.body_hash;
+ANTI JOIN effects AS e ON e.grp = g.grp AND e.body_hash = s.body_hash;
 CREATE TABLE excused AS
 SELECT u.scope, u.grp, u.seq, u.body_hash FROM unhandled AS u
 SEMI JOIN effects AS e
-  ON e.scope = u.scope AND e.grp = u.grp AND e.message_id = u.message_id AND e.topic = u.topic
+  ON e.grp = u.grp AND e.message_id = u.message_id AND e.topic = u.topic
 UNION
 SELECT u.scope, u.grp, u.seq, u.body_hash FROM unhandled AS u
 SEMI JOIN effects AS e
-  ON e.scope = u.scope AND e.grp = u.grp AND e.dedupe_key = u.dedupe_key AND e.topic = u.topic
+  ON e.grp = u.grp AND e.dedupe_key = u.dedupe_key AND e.topic = u.topic
 UNION
 SELECT u.scope, u.grp, u.seq, u.body_hash FROM unhandled AS u
-SEMI JOIN graves AS d ON d.scope = u.scope AND d.body_hash = u.body_hash;
+SEMI JOIN graves AS d ON d.body_hash = u.body_hash;
 CREATE TABLE waiting AS
 SELECT u.scope, u.grp, u.seq FROM unhandled AS u
 ANTI JOIN excused AS x ON x.scope = u.scope AND x.grp = u.grp AND x.seq = u.seq;
@@ -181,12 +181,12 @@ ANTI JOIN excused AS x ON x.scope = u.scope AND x.grp = u.grp AND x.seq = u.seq;
 CREATE TABLE lanes AS
 SELECT e.scope, e.grp, s.stream, s.topic, s.key, max(s.place) AS reached
 FROM effects AS e
-JOIN stored AS s ON s.scope = e.scope AND s.body_hash = e.body_hash AND s.topic = e.topic
+JOIN stored AS s ON s.body_hash = e.body_hash AND s.topic = e.topic
 ANTI JOIN (
   SELECT b.scope, b.seq FROM stored AS a
-  JOIN copies AS c ON c.scope = a.scope AND c.body_hash = a.body_hash
+  JOIN copies AS c ON c.body_hash = a.body_hash
   JOIN stored AS b
-    ON b.scope = a.scope AND b.body_hash = a.body_hash AND b.stream = a.stream AND b.topic = a.topic
+    ON b.body_hash = a.body_hash AND b.stream = a.stream AND b.topic = a.topic
    AND b.key = a.key AND b.place > a.place) AS o
   ON o.scope = s.scope AND o.seq = s.seq
 JOIN scopes AS c ON c.scope = e.scope AND NOT c.late_start
@@ -212,7 +212,7 @@ JOIN stored AS s ON s.scope = r.scope AND s.seq = r.seq
 LEFT JOIN (
   SELECT DISTINCT d.scope, d.grp, d.body_hash
   FROM deliveries AS d JOIN scopes AS c ON c.scope = d.scope AND d.t_ns > c.horizon_ns) AS f
-  ON f.scope = r.scope AND f.grp = r.grp AND f.body_hash = r.body_hash
+  ON f.grp = r.grp AND f.body_hash = r.body_hash
 WHERE NOT r.settled;
 
 -- How far the broker counts a group, as the raw client asked again and again.
@@ -245,8 +245,8 @@ CREATE TABLE resent AS
 SELECT w.scope, w.seq, w.message_id, w.body_hash, w.at_ns
 FROM sent AS w
 JOIN (SELECT scope, body_hash FROM sent GROUP BY scope, body_hash HAVING count(*) > 1) AS r
-  ON r.scope = w.scope AND r.body_hash = w.body_hash
-SEMI JOIN publishes AS p ON p.scope = w.scope AND p.body_hash = w.body_hash;
+  ON r.body_hash = w.body_hash
+SEMI JOIN publishes AS p ON p.body_hash = w.body_hash;
 
 -- The pauses before the second and each further attempt (`n` from 1) at publishes that were not
 -- acknowledged, where the binding was told a backoff that can be measured; summed up by `n`.
@@ -260,7 +260,7 @@ FROM (
          row_number() OVER (PARTITION BY w.scope, w.body_hash ORDER BY w.at_ns, w.seq) - 1 AS n
   FROM resent AS w
   SEMI JOIN marks AS f ON f.scope = w.scope AND f.backoff_base_ms >= 200
-  SEMI JOIN publishes AS p ON p.scope = w.scope AND p.body_hash = w.body_hash AND p.outcome <> 'ok')
+  SEMI JOIN publishes AS p ON p.body_hash = w.body_hash AND p.outcome <> 'ok')
 WHERE n >= 1 GROUP BY scope, n;
 
 -- Replay requests, and the deliveries that answer them.
