@@ -16,6 +16,5 @@ ANTI JOIN (
   SELECT d.scope, d.body_hash
   FROM deliveries AS d
   SEMI JOIN graves AS b ON b.body_hash = d.body_hash
-  ANTI JOIN effects AS e
-    ON e.handle = d.handle AND e.confirmed IS NOT NULL) AS f
+  WHERE d.effect IS NULL OR d.confirmed IS NULL) AS f
   ON f.body_hash = g.body_hash

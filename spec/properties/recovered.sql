@@ -5,7 +5,7 @@
 -- coverage
 SELECT count(*) FROM faults AS h
 JOIN scopes AS s ON s.scope = h.scope AND s.waited
-JOIN (SELECT scope, max(seq) AS seq FROM calls GROUP BY scope) AS p
+JOIN (SELECT scope, max(seq) AS seq FROM publishes GROUP BY scope) AS p
   ON p.scope = h.scope AND p.seq > h.seq
 WHERE h.fault = 'healed'
 -- violations
@@ -24,7 +24,7 @@ WITH handled AS (
 SELECT h.scope, h.seq, 'nothing was acknowledged and handled any more after the fault' AS says
 FROM faults AS h
 JOIN scopes AS s ON s.scope = h.scope AND s.waited
-JOIN (SELECT scope, max(seq) AS seq FROM calls GROUP BY scope) AS p
+JOIN (SELECT scope, max(seq) AS seq FROM publishes GROUP BY scope) AS p
   ON p.scope = h.scope AND p.seq > h.seq
 ANTI JOIN (SELECT scope, max(seq) AS seq FROM handled GROUP BY scope) AS e
   ON e.scope = h.scope AND e.seq > h.seq

@@ -132,7 +132,7 @@ def project(connection: DuckDBPyConnection) -> None:
     for name in (*COLUMNS, *DETAILS):
         known_as = RENAMED.get(name, name)
         if name in ENUMERATED:
-            chosen.append(f'CAST("{name}" AS {name}_name) AS {known_as}')
+            chosen.append(f"{_cast(name)} AS {known_as}")
         elif name not in CODES:
             chosen.append(f'"{name}" AS {known_as}')
     columns = {each[0] for each in connection.execute("DESCRIBE lines").fetchall()}
@@ -140,6 +140,15 @@ def project(connection: DuckDBPyConnection) -> None:
         column = f"{name}_code"
         chosen.append(f"{column if column in columns else _code(name)} AS {name}")
     connection.execute(f"CREATE VIEW events AS SELECT {', '.join(chosen)} FROM lines")
+    # Here and not of `events`: names are told apart faster than they are translated.
+    connection.execute(
+        f"""CREATE TABLE seen AS SELECT {_cast("case")} AS scope, {_cast("group")} AS grp
+            FROM (SELECT DISTINCT "case", "group" FROM lines)"""
+    )
+
+
+def _cast(name: str) -> str:
+    return f'CAST("{name}" AS {name}_name)'
 
 
 def scopes(connection: DuckDBPyConnection) -> dict[str, int]:
