@@ -79,7 +79,9 @@ class History:
     @functools.cached_property
     def publishes(self) -> list[Event]:
         """Publish calls with what the binding said: `outcome`, and when: `ended`."""
-        said = {each.uid: each for each in self.of("ok", "fail", "info")}
+        said: dict[str, Event] = {}
+        for each in self.of("ok", "fail", "info"):
+            said.setdefault(each.uid, each)
         return [
             Event({**each, "outcome": said[each.uid].kind, "ended": said[each.uid].seq})
             if each.uid in said

@@ -101,6 +101,15 @@ def test_lines_and_parquet_whole_or_in_parts_are_judged_alike(lines, parquet):
     assert judged(lines, LARGE=0, BATCH=5000) == whole
 
 
+def test_a_parquet_file_without_codes_is_judged_alike(lines, parquet, tmp_path):
+    older = tmp_path / "older.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "CODES", {})
+        convert(lines, older)
+    assert older.stat().st_size < parquet.stat().st_size
+    assert judged(older) == judged(parquet)
+
+
 def test_parts_hold_whole_scopes_and_respect_the_limit():
     counts = {"a": 3, "b": 4, "c": 9, "d": 1, "e": 1}
     with pytest.MonkeyPatch.context() as patch:

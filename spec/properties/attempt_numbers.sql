@@ -11,7 +11,7 @@ FROM (
     PARTITION BY d.scope, d.subscription, d.message_id, d.position, d.replay ORDER BY d.seq) AS before
   FROM deliveries AS d
   LEFT JOIN retried AS r
-    ON r.scope = d.scope AND r.grp IS NOT DISTINCT FROM d.grp AND r.message_id = d.message_id
+    ON r.grp IS NOT DISTINCT FROM d.grp AND r.message_id = d.message_id
   WHERE d.message_id IS NOT NULL AND d.position IS NOT NULL
     AND (r.scope IS NOT NULL OR d.attempt < 1))
 JOIN scopes AS s USING (scope)

@@ -12,7 +12,7 @@ FROM deliveries AS d
 -- A broker that was killed may have forgotten attempts; a copy and a replay begin anew.
 JOIN scopes AS s ON s.scope = d.scope AND NOT s.broker_killed
 LEFT JOIN retried AS r
-  ON r.scope = d.scope AND r.grp IS NOT DISTINCT FROM d.grp AND r.message_id = d.message_id
+  ON r.grp IS NOT DISTINCT FROM d.grp AND r.message_id = d.message_id
 WHERE d.message_id IS NOT NULL AND NOT d.dead AND (r.scope IS NOT NULL OR s.max_attempts < 1)
 GROUP BY d.scope, d.grp, d.message_id, d.topic, d.position, d.replay, s.max_attempts
 HAVING count(*) > s.max_attempts

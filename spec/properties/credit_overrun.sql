@@ -10,9 +10,10 @@ WITH line AS (
   FROM deliveries AS d
   JOIN credits AS c ON c.scope = d.scope AND c.subscription = d.subscription
   UNION ALL
-  SELECT e.scope, e.subscription, e.seq, -1 AS step
-  FROM ends AS e
-  JOIN credits AS c ON c.scope = e.scope AND c.subscription = e.subscription),
+  SELECT d.scope, d.subscription, d.ended AS seq, -1 AS step
+  FROM deliveries AS d
+  JOIN credits AS c ON c.scope = d.scope AND c.subscription = d.subscription
+  WHERE d.ended IS NOT NULL),
 -- Stretches of events: nobody has more open in one than before it and what it brings, together.
 stretch AS (
   SELECT scope, subscription, seq // 256 AS part, sum(step) AS change,

@@ -12,6 +12,6 @@ UNION ALL
 SELECT g.scope, g.seq, 'the dead letter at ' || g.position || ' carries another payload' AS says
 FROM graves AS g
 JOIN scopes AS s ON s.scope = g.scope AND s.audited
-ANTI JOIN stored AS t ON t.scope = g.scope AND t.body_hash = g.body_hash
-ANTI JOIN known AS k ON k.scope = g.scope AND k.body_hash = g.body_hash
+ANTI JOIN stored AS t ON t.body_hash = g.body_hash
+ANTI JOIN known AS k ON k.body_hash = g.body_hash
 WHERE g.missing_headers IS NOT NULL

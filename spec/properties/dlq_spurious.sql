@@ -4,18 +4,17 @@
 -- means: a dead letter of a sound record, of which no attempt has failed
 -- coverage
 SELECT count(*) FROM graves AS g
-JOIN deliveries AS d ON d.scope = g.scope AND d.body_hash = g.body_hash
+JOIN deliveries AS d ON d.body_hash = g.body_hash
 -- violations
 SELECT g.scope, g.seq, 'the dead letter at ' || g.position || ' had no failed attempt' AS says
 FROM graves AS g
 JOIN scopes AS s ON s.scope = g.scope AND s.waited
-SEMI JOIN known AS k ON k.scope = g.scope AND k.body_hash = g.body_hash
-ANTI JOIN corrupt AS c ON c.scope = g.scope AND c.body_hash = g.body_hash
+SEMI JOIN known AS k ON k.body_hash = g.body_hash
+ANTI JOIN corrupt AS c ON c.body_hash = g.body_hash
 -- An attempt whose effect was not recorded, because its member died, has failed as well.
 ANTI JOIN (
   SELECT d.scope, d.body_hash
   FROM deliveries AS d
-  SEMI JOIN graves AS b ON b.scope = d.scope AND b.body_hash = d.body_hash
-  ANTI JOIN effects AS e
-    ON e.scope = d.scope AND e.handle = d.handle AND e.confirmed IS NOT NULL) AS f
-  ON f.scope = g.scope AND f.body_hash = g.body_hash
+  SEMI JOIN graves AS b ON b.body_hash = d.body_hash
+  WHERE d.effect IS NULL OR d.confirmed IS NULL) AS f
+  ON f.body_hash = g.body_hash

@@ -11,12 +11,12 @@ WITH shared AS (
 again AS (
   SELECT e.* FROM effects AS e
   SEMI JOIN shared AS r
-    ON r.scope = e.scope AND r.grp = e.grp AND r.topic = e.topic AND r.dedupe_key = e.dedupe_key)
+    ON r.grp = e.grp AND r.topic = e.topic AND r.dedupe_key = e.dedupe_key)
 SELECT b.scope, b.delivered AS seq,
        'the dedupe_key of delivery ' || b.delivery || ' had its effect in ' || a.delivery AS says
 FROM again AS a
 JOIN again AS b
-  ON b.scope = a.scope AND b.grp = a.grp AND b.topic = a.topic AND b.dedupe_key = a.dedupe_key
+  ON b.grp = a.grp AND b.topic = a.topic AND b.dedupe_key = a.dedupe_key
  AND b.message_id <> a.message_id
 WHERE b.delivered > a.confirmed
   AND NOT b.dead  -- each group writes its own dead letter, all under one id

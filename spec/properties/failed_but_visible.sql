@@ -8,9 +8,9 @@ WHERE p.outcome = 'fail' AND s.audited
 -- violations
 SELECT p.scope, p.ended AS seq, 'the publish ' || p.uid || ' was refused and is stored' AS says
 FROM publishes AS p
-SEMI JOIN stored AS s ON s.scope = p.scope AND s.body_hash = p.body_hash
-ANTI JOIN injected AS i ON i.scope = p.scope AND i.body_hash = p.body_hash
+SEMI JOIN stored AS s ON s.body_hash = p.body_hash
+ANTI JOIN injected AS i ON i.body_hash = p.body_hash
 WHERE p.outcome = 'fail'
   AND NOT EXISTS (
     SELECT 1 FROM publishes AS o
-    WHERE o.scope = p.scope AND o.body_hash = p.body_hash AND o.uid <> p.uid AND o.outcome <> 'fail')
+    WHERE o.body_hash = p.body_hash AND o.uid <> p.uid AND o.outcome <> 'fail')

@@ -7,4 +7,4 @@ SELECT count(*) FROM publishes AS p JOIN scopes AS s USING (scope) WHERE s.audit
 -- violations
 SELECT c.scope, c.seq, 'stored ' || c.number || ' times, published once' AS says
 FROM copies AS c
-JOIN publishes AS p ON p.scope = c.scope AND p.body_hash = c.body_hash AND p.sole
+JOIN publishes AS p ON p.body_hash = c.body_hash AND p.sole

@@ -9,6 +9,6 @@ SELECT count(*) FROM (
 SELECT w.scope, max(w.seq) AS seq,
        'one publish was sent under ' || count(DISTINCT w.message_id) || ' ids' AS says
 FROM resent AS w
-ANTI JOIN twins AS u ON u.scope = w.scope AND u.body_hash = w.body_hash
+ANTI JOIN twins AS u ON u.body_hash = w.body_hash
 GROUP BY w.scope, w.body_hash
 HAVING count(DISTINCT w.message_id) > 1

@@ -5,26 +5,26 @@
 -- coverage
 SELECT count(*) FROM faults AS h
 JOIN scopes AS s ON s.scope = h.scope AND s.waited
-JOIN (SELECT scope, max(seq) AS seq FROM calls GROUP BY scope) AS p
+JOIN (SELECT scope, max(seq) AS seq FROM publishes GROUP BY scope) AS p
   ON p.scope = h.scope AND p.seq > h.seq
 WHERE h.fault = 'healed'
 -- violations
 WITH handled AS (
   SELECT p.scope, p.seq FROM publishes AS p
-  SEMI JOIN effects AS e ON e.scope = p.scope AND e.body_hash = p.body_hash
+  SEMI JOIN effects AS e ON e.body_hash = p.body_hash
   WHERE p.outcome = 'ok'
   UNION ALL
   SELECT p.scope, p.seq FROM publishes AS p
-  SEMI JOIN graves AS g ON g.scope = p.scope AND g.body_hash = p.body_hash
+  SEMI JOIN graves AS g ON g.body_hash = p.body_hash
   WHERE p.outcome = 'ok'
   UNION ALL
   SELECT p.scope, p.seq FROM publishes AS p
-  SEMI JOIN excused AS x ON x.scope = p.scope AND x.body_hash = p.body_hash
+  SEMI JOIN excused AS x ON x.body_hash = p.body_hash
   WHERE p.outcome = 'ok')
 SELECT h.scope, h.seq, 'nothing was acknowledged and handled any more after the fault' AS says
 FROM faults AS h
 JOIN scopes AS s ON s.scope = h.scope AND s.waited
-JOIN (SELECT scope, max(seq) AS seq FROM calls GROUP BY scope) AS p
+JOIN (SELECT scope, max(seq) AS seq FROM publishes GROUP BY scope) AS p
   ON p.scope = h.scope AND p.seq > h.seq
 ANTI JOIN (SELECT scope, max(seq) AS seq FROM handled GROUP BY scope) AS e
   ON e.scope = h.scope AND e.seq > h.seq

@@ -6,16 +6,14 @@
 SELECT count(*) FROM deliveries AS d
 JOIN faults AS k ON k.scope = d.scope AND k.fault = 'killed' AND k.actor = d.actor AND k.seq > d.seq
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
-LEFT JOIN ends AS e ON e.scope = d.scope AND e.handle = d.handle
-LEFT JOIN effects AS f ON f.scope = d.scope AND f.handle = d.handle
-WHERE d.replay IS NULL AND (e.seq IS NULL OR (f.seq IS NOT NULL AND f.confirmed IS NULL))
+WHERE d.replay IS NULL AND (d.ended IS NULL OR (d.effect IS NOT NULL AND d.confirmed IS NULL))
 -- violations
 WITH lost AS (
-  SELECT d.scope, d.grp, d.seq, d.delivery, d.handle, d.body_hash, k.seq AS killed
+  SELECT d.scope, d.grp, d.seq, d.delivery, d.ended, d.body_hash, k.seq AS killed
   FROM owed AS r
   JOIN scopes AS s ON s.scope = r.scope AND s.audited AND s.waited
   JOIN deliveries AS d
-    ON d.scope = r.scope AND d.grp = r.grp AND d.body_hash = r.body_hash AND d.replay IS NULL
+    ON d.grp = r.grp AND d.body_hash = r.body_hash AND d.replay IS NULL
   JOIN faults AS k
     ON k.scope = d.scope AND k.fault = 'killed' AND k.actor = d.actor AND k.seq > d.seq
   WHERE NOT r.fresh)
@@ -23,6 +21,6 @@ SELECT DISTINCT l.scope, l.seq,
        'delivery ' || l.delivery || ' was open when its member of ' || l.grp
        || ' was killed, and nothing came of it' AS says
 FROM lost AS l
-ANTI JOIN ends AS e ON e.scope = l.scope AND e.handle = l.handle AND e.seq < l.killed
 ANTI JOIN deliveries AS o
-  ON o.scope = l.scope AND o.grp = l.grp AND o.body_hash = l.body_hash AND o.seq > l.killed
+  ON o.grp = l.grp AND o.body_hash = l.body_hash AND o.seq > l.killed
+WHERE l.ended IS NULL OR l.ended >= l.killed

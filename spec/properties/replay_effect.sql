@@ -11,7 +11,7 @@ SELECT b.scope, b.delivered AS seq,
        'the replay ' || b.replay || ' repeated the effect of ' || a.delivery || ' in ' || b.grp AS says
 FROM effects AS b
 JOIN effects AS a
-  ON a.scope = b.scope AND a.grp = b.grp AND a.topic = b.topic AND a.message_id = b.message_id
+  ON a.grp = b.grp AND a.topic = b.topic AND a.message_id = b.message_id
  AND a.confirmed < b.delivered
 WHERE b.replay IS NOT NULL
   AND (b.subscription = a.subscription OR b.started_ns > a.confirmed_ns + 250000000)

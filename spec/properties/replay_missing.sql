@@ -22,10 +22,10 @@ JOIN stored AS s
  AND split_part(s.topic, '.', 3) = q.domain AND split_part(s.topic, '.', 4) = 'v1'
 -- A record that was handled was given.
 JOIN unhandled AS u ON u.scope = s.scope AND u.grp = a.grp AND u.seq = s.seq
-ANTI JOIN deliveries AS d ON d.scope = s.scope AND d.grp = a.grp AND d.body_hash = s.body_hash
-ANTI JOIN deliveries AS i ON i.scope = s.scope AND i.grp = a.grp AND i.message_id = s.message_id
-ANTI JOIN corrupt AS c ON c.scope = s.scope AND c.body_hash = s.body_hash
+ANTI JOIN deliveries AS d ON d.grp = a.grp AND d.body_hash = s.body_hash
+ANTI JOIN deliveries AS i ON i.grp = a.grp AND i.message_id = s.message_id
+ANTI JOIN corrupt AS c ON c.body_hash = s.body_hash
 ANTI JOIN effects AS e
-  ON e.scope = s.scope AND e.grp = a.grp AND e.topic = s.topic AND e.dedupe_key = s.dedupe_key
-ANTI JOIN publishes AS p ON p.scope = s.scope AND p.body_hash = s.body_hash AND p.outcome <> 'ok'
+  ON e.grp = a.grp AND e.topic = s.topic AND e.dedupe_key = s.dedupe_key
+ANTI JOIN publishes AS p ON p.body_hash = s.body_hash AND p.outcome <> 'ok'
 WHERE NOT q.narrow

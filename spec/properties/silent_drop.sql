@@ -11,12 +11,12 @@ WITH pressed AS (
   SELECT p.scope, p.uid, p.ended, p.body_hash FROM publishes AS p
   JOIN stalls AS f ON f.scope = p.scope AND f.began < p.seq AND f.healed > p.ended
   JOIN scopes AS s ON s.scope = p.scope AND s.audited AND s.waited AND NOT s.raw_lost
-  ANTI JOIN effects AS e ON e.scope = p.scope AND e.body_hash = p.body_hash
-  ANTI JOIN graves AS g ON g.scope = p.scope AND g.body_hash = p.body_hash
+  ANTI JOIN effects AS e ON e.body_hash = p.body_hash
+  ANTI JOIN graves AS g ON g.body_hash = p.body_hash
   WHERE p.outcome = 'ok')
 SELECT p.scope, p.ended AS seq, p.uid || ' was acknowledged under load and dropped' AS says
 FROM pressed AS p
-LEFT JOIN stored AS t ON t.scope = p.scope AND t.body_hash = p.body_hash
+LEFT JOIN stored AS t ON t.body_hash = p.body_hash
 -- What is stored may only be late, as long as no later record of its lane was handled.
 LEFT JOIN (
   SELECT DISTINCT scope, seq FROM owed WHERE place < reached AND NOT fresh) AS r

@@ -4,7 +4,7 @@
 -- means: a stored record never reached a group that handled a later one of its producer, key and topic
 -- coverage
 SELECT count(*) FROM publishes AS p
-SEMI JOIN effects AS e ON e.scope = p.scope AND e.body_hash = p.body_hash
+SEMI JOIN effects AS e ON e.body_hash = p.body_hash
 WHERE p.outcome = 'ok' AND p.pseq > 0
 -- violations
 WITH latest AS (
@@ -14,11 +14,11 @@ WITH latest AS (
 SELECT DISTINCT p.scope, p.ended AS seq,
        'the group ' || l.grp || ' never got ' || p.uid || ', and handled a later one' AS says
 FROM unhandled AS u
-JOIN publishes AS p ON p.scope = u.scope AND p.body_hash = u.body_hash AND p.outcome = 'ok'
+JOIN publishes AS p ON p.body_hash = u.body_hash AND p.outcome = 'ok'
 JOIN latest AS l
   ON l.scope = p.scope AND l.grp = u.grp AND l.lane = p.lane AND l.pseq > p.pseq
 JOIN scopes AS s ON s.scope = p.scope AND NOT s.late_start
-ANTI JOIN graves AS g ON g.scope = p.scope AND g.body_hash = p.body_hash
-ANTI JOIN deliveries AS d ON d.scope = p.scope AND d.grp = u.grp AND d.body_hash = p.body_hash
+ANTI JOIN graves AS g ON g.body_hash = p.body_hash
+ANTI JOIN deliveries AS d ON d.grp = u.grp AND d.body_hash = p.body_hash
 ANTI JOIN effects AS e
-  ON e.scope = p.scope AND e.grp = u.grp AND e.topic = p.topic AND e.dedupe_key = p.dedupe_key
+  ON e.grp = u.grp AND e.topic = p.topic AND e.dedupe_key = p.dedupe_key

@@ -4,16 +4,14 @@
 -- means: a delivery that failed was never followed by another, an effect or a dead letter
 -- coverage
 SELECT count(*) FROM deliveries AS d
-JOIN ends AS e ON e.scope = d.scope AND e.handle = d.handle AND e.effect IS NULL
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
-WHERE d.replay IS NULL
+WHERE d.replay IS NULL AND d.ended IS NOT NULL AND d.effect IS NULL
 -- violations
 SELECT d.scope, d.seq, 'delivery ' || d.delivery || ' failed in ' || d.grp || ', and nothing came of it' AS says
 FROM deliveries AS d
-JOIN ends AS e ON e.scope = d.scope AND e.handle = d.handle AND e.effect IS NULL
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
 JOIN owed AS r
-  ON r.scope = d.scope AND r.grp = d.grp AND r.body_hash = d.body_hash AND NOT r.fresh
-WHERE d.replay IS NULL AND NOT EXISTS (
+  ON r.grp = d.grp AND r.body_hash = d.body_hash AND NOT r.fresh
+WHERE d.replay IS NULL AND d.ended IS NOT NULL AND d.effect IS NULL AND NOT EXISTS (
   SELECT 1 FROM deliveries AS o
-  WHERE o.scope = d.scope AND o.grp = d.grp AND o.body_hash = d.body_hash AND o.seq > d.seq)
+  WHERE o.grp = d.grp AND o.body_hash = d.body_hash AND o.seq > d.seq)

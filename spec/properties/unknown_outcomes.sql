@@ -8,9 +8,9 @@ SELECT count(*) FROM publishes WHERE outcome = 'info'
 SELECT DISTINCT b.scope, b.delivered AS seq,
        p.uid || ' was unknown, and took effect in ' || a.delivery || ' and again' AS says
 FROM publishes AS p
-JOIN effects AS a ON a.scope = p.scope AND a.body_hash = p.body_hash
+JOIN effects AS a ON a.body_hash = p.body_hash
 JOIN effects AS b
-  ON b.scope = p.scope AND b.body_hash = p.body_hash AND b.grp = a.grp AND b.topic = a.topic
+  ON b.body_hash = p.body_hash AND b.grp = a.grp AND b.topic = a.topic
 WHERE p.outcome = 'info' AND p.sole AND b.delivered > a.confirmed
   AND (b.subscription = a.subscription OR b.started_ns > a.confirmed_ns + 250000000)
   AND NOT EXISTS (

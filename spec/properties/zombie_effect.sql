@@ -19,9 +19,9 @@ WITH thawed AS (
   JOIN pauses AS p
     ON p.scope = z.scope AND p.subscription = z.subscription
    AND z.delivered_ns > p.resumed_ns + 2000000000
-  JOIN stored AS s ON s.scope = z.scope AND s.body_hash = z.body_hash
+  JOIN stored AS s ON s.body_hash = z.body_hash
   -- Of a record with several copies nobody knows which one was handled.
-  ANTI JOIN copies AS c ON c.scope = z.scope AND c.body_hash = z.body_hash
+  ANTI JOIN copies AS c ON c.body_hash = z.body_hash
   WHERE z.replay IS NULL)
 SELECT DISTINCT z.scope, z.delivered AS seq,
        'the member that was frozen handled ' || z.delivery || ' of ' || z.grp
@@ -30,10 +30,10 @@ FROM thawed AS z
 JOIN effects AS o
   ON o.scope = z.scope AND o.grp = z.grp AND o.topic = z.topic AND o.key = z.key
  AND o.subscription <> z.subscription AND o.confirmed < z.delivered
-JOIN stored AS t ON t.scope = o.scope AND t.body_hash = o.body_hash AND t.stream = z.stream
+JOIN stored AS t ON t.body_hash = o.body_hash AND t.stream = z.stream
 -- Where the other record has several copies, all of them are later.
-LEFT JOIN copies AS k ON k.scope = o.scope AND k.body_hash = o.body_hash
+LEFT JOIN copies AS k ON k.body_hash = o.body_hash
 WHERE o.replay IS NULL AND coalesce(k.place, t.place) > z.place
   AND NOT EXISTS (
     SELECT 1 FROM deliveries AS b
-    WHERE b.scope = z.scope AND b.grp = z.grp AND b.body_hash = z.body_hash AND b.seq < o.delivered)
+    WHERE b.grp = z.grp AND b.body_hash = z.body_hash AND b.seq < o.delivered)

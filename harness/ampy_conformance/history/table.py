@@ -3,8 +3,9 @@
 Two relations come of a file. `lines` is what was recorded, column by column; `events` is what the
 properties see. Bodies, ids and dedupe keys are there codes of 64 bits (ids in lower case), and names
 that occur often are enumerated: both compare much faster than text, and no property prints the
-former. Codes are compared within a scope only: in one of a million records two would be alike once in
-thirty million times.
+former. The scope is part of every code, so that what has one code is of one scope: among the million
+records of a part two would be alike once in thirty million times. Parquet files hold the codes beside
+the text; in files of versions that wrote none they are made of it.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ DETAILS = {
     "started_ns": "BIGINT",
 }  # fmt: skip
 RENAMED = {"case": "scope", "group": "grp", "start": "started"}
-# Codes by the name that the properties know them by: what each is made of. `handle` is a delivery of a
-# subscription, `call` a publish.
+# Codes by the name that the properties know them by: what each is made of, besides the scope. `handle`
+# is a delivery of a subscription, `call` a publish. In a file they are named with `_code` behind.
 CODES = {
     "body_hash": ("body_hash",),
     "message_id": ("lower(message_id)",),
@@ -131,13 +132,23 @@ def project(connection: DuckDBPyConnection) -> None:
     for name in (*COLUMNS, *DETAILS):
         known_as = RENAMED.get(name, name)
         if name in ENUMERATED:
-            chosen.append(f'CAST("{name}" AS {name}_name) AS {known_as}')
+            chosen.append(f"{_cast(name)} AS {known_as}")
         elif name not in CODES:
             chosen.append(f'"{name}" AS {known_as}')
-    for name, parts in CODES.items():
-        given = " AND ".join(f"{part} IS NOT NULL" for part in parts)
-        chosen.append(f"CASE WHEN {given} THEN hash({', '.join(parts)}) END AS {name}")
+    columns = {each[0] for each in connection.execute("DESCRIBE lines").fetchall()}
+    for name in CODES:
+        column = f"{name}_code"
+        chosen.append(f"{column if column in columns else _code(name)} AS {name}")
     connection.execute(f"CREATE VIEW events AS SELECT {', '.join(chosen)} FROM lines")
+    # Here and not of `events`: names are told apart faster than they are translated.
+    connection.execute(
+        f"""CREATE TABLE seen AS SELECT {_cast("case")} AS scope, {_cast("group")} AS grp
+            FROM (SELECT DISTINCT "case", "group" FROM lines)"""
+    )
+
+
+def _cast(name: str) -> str:
+    return f'CAST("{name}" AS {name}_name)'
 
 
 def scopes(connection: DuckDBPyConnection) -> dict[str, int]:
@@ -171,6 +182,7 @@ def write_parquet(lines: Path, target: Path, facts: dict[str, str]) -> None:
     typed = ", ".join(f'"{name}": "{kind}"' for name, kind in DETAILS.items())
     chosen = [f'"{name}"' for name in (*COLUMNS, "incarnation", "detail")]
     chosen += [f'typed."{name}" AS "{name}"' for name in DETAILS]
+    chosen += [f"{_code(name)} AS {name}_code" for name in CODES]
     source = _read_json(lines, incarnation="BIGINT", detail="JSON")
     metadata = ", ".join(f"{_text(name)}: {_text(value)}" for name, value in facts.items())
     with engine() as connection:
@@ -189,6 +201,11 @@ def metadata(path: Path) -> dict[str, str]:
             "SELECT key, value FROM parquet_kv_metadata(?)", [str(path)]
         ).fetchall()
     return {key.decode(): value.decode() for key, value in rows}
+
+
+def _code(name: str) -> str:
+    given = " AND ".join(f"{part} IS NOT NULL" for part in CODES[name])
+    return f'CASE WHEN {given} THEN hash("case", {", ".join(CODES[name])}) END'
 
 
 def _is_table(connection: DuckDBPyConnection) -> bool:
