@@ -31,7 +31,8 @@ def code(*clauses: tuple[str, Outcome], ran: int = 1, stale: int = 0, **more: bo
         ([("MUST", Outcome.INCONCLUSIVE)], {"stale": 1}, 5),
         ([("MUST", Outcome.INCONCLUSIVE)], {}, 6),
         ([("MUST NOT", Outcome.NOT_RUN)], {}, 6),
-        ([("SHOULD", Outcome.INCONCLUSIVE)], {}, 0),
+        ([("SHOULD", Outcome.INCONCLUSIVE)], {}, 6),
+        ([("SHOULD", Outcome.INCONCLUSIVE), ("MAY", Outcome.PASS)], {}, 0),
         ([("MUST", Outcome.NOT_CLAIMED)], {"ran": 0}, 4),
         ([("MUST", Outcome.KNOWN)], {}, 0),
         ([], {"ran": 0}, 4),
@@ -52,6 +53,8 @@ def test_nothing_hides_behind_a_pass(clauses, broken, stale):
         assert not stale
         assert not {Outcome.FAIL, Outcome.ERROR} & outcomes
         assert clauses
+        if Outcome.INCONCLUSIVE in outcomes:
+            assert {Outcome.PASS, Outcome.WARN, Outcome.KNOWN} & outcomes
 
 
 def test_the_gravest_outcome_stands_for_a_clause():

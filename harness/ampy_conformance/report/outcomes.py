@@ -82,10 +82,10 @@ def exit_code(
     if stale:
         return Exit.STALE
     undecided = {
-        (level, outcome)
-        for level, outcome in seen
-        if level in MUST and outcome in (Outcome.INCONCLUSIVE, Outcome.NOT_RUN)
+        level for level, outcome in seen if outcome in (Outcome.INCONCLUSIVE, Outcome.NOT_RUN)
     }
-    if undecided:
+    # An undecided SHOULD is nobody's obstacle, unless there is nothing else: then nothing passed.
+    decided = outcomes & {Outcome.PASS, Outcome.WARN, Outcome.KNOWN}
+    if undecided & set(MUST) or (undecided and not decided):
         return Exit.INCONCLUSIVE
     return Exit.CONFORMANT if ran else Exit.NOTHING

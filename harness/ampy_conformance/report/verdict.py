@@ -93,12 +93,13 @@ def _verdict(
         scope += f"; claimed, and not asked for: {', '.join(unasked)}"
     if code is Exit.CONFORMANT:
         return "what was selected passed" if selected else f"conformant: {scope}"
+    every = "every MUST of the claimed profiles"
     words = {
         Exit.NOT_CONFORMANT: f"not conformant: {scope}",
         Exit.USAGE: f"no verdict: {trouble}",
         Exit.HARNESS: f"no verdict: {trouble or 'the harness, the broker or the driver failed'}",
         Exit.NOTHING: "no verdict: nothing ran",
         Exit.STALE: "no verdict: known failures are stale",
-        Exit.INCONCLUSIVE: "inconclusive: not every MUST of the claimed profiles could be judged",
+        Exit.INCONCLUSIVE: f"inconclusive: not {'all of what was selected' if selected else every} could be judged",
     }
     return words[code]
