@@ -24,7 +24,10 @@ Exit codes: 0 written, or current; 1 with --check: something is not; 2 usage, or
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--check", is_flag=True, help="Write nothing; fail where a page is not current.")
 def command(folder: Path, check: bool) -> int:
-    """Write a page and a badge for every report (*.jsonl) in FOLDER, and the matrix of them all."""
+    """Write a page and a badge for every report (*.jsonl) in FOLDER, and the matrix of them all.
+
+    What certified nothing (`load --report`) gets a page and no column in the matrix.
+    """
     reports = {each: lines.read(each) for each in sorted(folder.glob("*.jsonl"))}
     if not reports:
         raise UsageError(f"there is no report (*.jsonl) in {folder}; `certify --report` writes one")
@@ -33,7 +36,11 @@ def command(folder: Path, check: bool) -> int:
         for form in map(formats.load, PAGES):
             wanted[folder / f"{path.stem}{form.suffix}"] = form.render(report)
     whole = grid.build(
-        [(path.stem, f"{path.stem}.html", report) for path, report in reports.items()]
+        [
+            (path.stem, f"{path.stem}.html", report)
+            for path, report in reports.items()
+            if report.clauses
+        ]
     )
     wanted[folder / "matrix.html"] = grid.to_html(whole).encode()
     wanted[folder / "matrix.md"] = grid.to_markdown(whole).encode()
