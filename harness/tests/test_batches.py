@@ -21,7 +21,7 @@ from ampy_conformance.bindings.pressure import Pressure
 from ampy_conformance.bindings.records import Record
 from ampy_conformance.bindings.retry import RetryPolicy
 from ampy_conformance.bindings.store import Store
-from ampy_conformance.bindings.subscription import Subscription
+from ampy_conformance.bindings.subscription import GATHER_SECONDS, Subscription
 from ampy_conformance.bindings.transport import CONFIRMED, Refusal
 from ampy_conformance.contract.envelope import Envelope
 from ampy_conformance.contract.lint import Linter
@@ -119,6 +119,61 @@ def test_nothing_is_acknowledged_or_called_recorded_before_it_is_durable(stores)
     asyncio.run(settle_many(one, other))
 
 
+def subscribed(store: Store, broker: Broker, handler) -> Subscription:
+    core = ConsumerCore(
+        Admission(CONTRACT),
+        store,
+        RetryPolicy(max_attempts=3, base=0.1),
+        DeadLetters(),
+        random.Random(1),
+        credit=100,
+        handler_timeout=5.0,
+        progress_every=1000.0,
+    )
+    subscription = Subscription(
+        lambda *_, **__: None,
+        handler,
+        broker,  # type: ignore[arg-type]
+        core,
+        store,
+        Meter(),
+        handle="s",
+        pattern="ampy.dev.bars.v1.>",
+        group="group",
+    )
+    subscription.membership = broker  # type: ignore[assignment]
+    return subscription
+
+
+def test_records_that_the_broker_has_ready_are_begun_together(stores):
+    asyncio.run(begin_together(*stores))
+
+
+async def begin_together(one: Store, other: Store) -> None:
+    handed: list[Record] = []
+    subscription = subscribed(one, Broker(other), handed.append)
+    envelopes = [SAMPLES.envelope(SAMPLES.record("bars", entity=n)) for n in range(4)]
+    records = [
+        Record(str(n), each.topic, dict(each.headers), each.payload, followed=True)
+        for n, each in enumerate(envelopes)
+    ]
+    records[2].followed = False
+    for each in records[:2]:  # each comes in a turn of its own, as large records do
+        subscription.taken(each)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not handed
+    subscription.taken(records[2])  # the last one that was ready: nothing is waited for any more
+    await asyncio.sleep(0)
+    assert [each.position for each in handed] == ["0", "1", "2"]
+    subscription.taken(records[3])  # what was announced does not come
+    await asyncio.sleep(20 * GATHER_SECONDS)
+    assert [each.position for each in handed] == ["0", "1", "2", "3"]
+    store, subscription.store = subscription.store, SimpleNamespace(close=lambda: None)  # type: ignore[assignment]
+    await subscription.close()
+    assert store is one
+
+
 async def settle_many(one: Store, other: Store) -> None:
     handed: list[Record] = []
     tried: list[int] = []
@@ -127,29 +182,8 @@ async def settle_many(one: Store, other: Store) -> None:
         handed.append(record)
         tried.append(other.attempts(record.ids[0]))  # a crash from here on counts (RTY-08)
 
-    core = ConsumerCore(
-        Admission(CONTRACT),
-        one,
-        RetryPolicy(max_attempts=3, base=0.1),
-        DeadLetters(),
-        random.Random(1),
-        credit=100,
-        handler_timeout=5.0,
-        progress_every=1000.0,
-    )
     broker = Broker(other)
-    subscription = Subscription(
-        lambda *_, **__: None,
-        handler,
-        broker,  # type: ignore[arg-type]
-        core,
-        one,
-        Meter(),
-        handle="s",
-        pattern="ampy.dev.bars.v1.>",
-        group="group",
-    )
-    subscription.membership = broker  # type: ignore[assignment]
+    subscription = subscribed(one, broker, handler)
     envelopes = [SAMPLES.envelope(SAMPLES.record("bars", entity=n)) for n in range(70)]
     for position, each in enumerate(envelopes):
         subscription.taken(Record(str(position), each.topic, dict(each.headers), each.payload))

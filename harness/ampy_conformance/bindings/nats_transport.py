@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 PRIORITY_GROUP = "members"
 PULL_EXPIRES = 2.0
+# Bytes that the server may owe a member: where it owes a connection more than 64 MiB it cuts it.
+PULL_BYTES = 16 * 1024 * 1024
 CONNECT_SECONDS = 5
 LOOK_SECONDS = 1.0
 # nats-py raises a bare TimeoutError in some places and its own in others.
@@ -234,6 +236,7 @@ class NatsMembership:
                 request: dict[str, Any] = {
                     "batch": room,
                     "expires": int(PULL_EXPIRES * 1e9),
+                    "max_bytes": PULL_BYTES,
                     "group": PRIORITY_GROUP,
                 }
                 if self._pin is not None:
@@ -263,6 +266,7 @@ class NatsMembership:
         self._asked -= 1
         pin = headers.get("Nats-Pin-Id")
         record, number = record_of(message), number_of(message)
+        record.followed = self._asked > 0 and more_behind(message)
         gap, self._number = number != self._number + 1, number
         if pin is not None and pin != self._pin:
             self._pin = pin
@@ -416,6 +420,11 @@ def record_of(message: Msg) -> Record:
 def number_of(message: Msg) -> int:
     """Return the how manieth delivery of its consumer a message is; none is left out."""
     return int(_tokens(message)[3])
+
+
+def more_behind(message: Msg) -> bool:
+    """Tell whether the consumer had more records waiting when it gave this one out."""
+    return not message.reply.endswith(".0")
 
 
 def _tokens(message: Msg) -> list[str]:

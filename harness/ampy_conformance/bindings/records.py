@@ -34,6 +34,7 @@ class Record:
     refused: bool = False  # admission has refused it
     lane: str = ""  # the queue in which it waits
     message: Any = None  # the decoded payload, where admission has seen it
+    followed: bool = False  # the broker has more that comes right behind it
 
     @property
     def place(self) -> tuple[str, str, str]:

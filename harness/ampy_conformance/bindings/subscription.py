@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 # Records begun together: more would cost less each, and make the last of them wait.
 AT_ONCE = 64
+# How long a record waits for those that the broker has behind it: large ones come one in a turn of
+# the loop, and each batch is two transactions.
+GATHER_SECONDS = 0.01
 
 
 class Subscription:
@@ -58,21 +61,33 @@ class Subscription:
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._arrived: list[Record] = []
+        self._beginning: asyncio.Handle | None = None
+        self._soon = False
         self._waiting: dict[int, asyncio.Future[bool]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lasting = [asyncio.ensure_future(self._tick())]
 
     def taken(self, record: Record) -> None:
-        """Take a record from the broker; those of one turn of the loop are begun together."""
+        """Take a record from the broker; those that it has ready are begun together."""
         self._arrived.append(record)
-        if len(self._arrived) == 1:
-            self._loop.call_soon(self._begin)
+        if record.followed and len(self._arrived) < AT_ONCE:
+            if self._beginning is None:
+                self._beginning = self._loop.call_later(GATHER_SECONDS, self._begin)
+        elif not self._soon:
+            self._begin_soon()
+
+    def _begin_soon(self) -> None:
+        if self._beginning is not None:
+            self._beginning.cancel()
+        self._soon = True
+        self._beginning = self._loop.call_soon(self._begin)
 
     def _begin(self) -> None:
         """Begin with what has arrived, so much at once that nobody waits long for his turn."""
         records, self._arrived = self._arrived[:AT_ONCE], self._arrived[AT_ONCE:]
+        self._beginning, self._soon = None, False
         if self._arrived:
-            self._loop.call_soon(self._begin)
+            self._begin_soon()
         if records:
             self.take(records)
 
@@ -245,6 +260,8 @@ class Subscription:
         """Give everything back and leave the group."""
         for each in self._lasting:
             each.cancel()
+        if self._beginning is not None:
+            self._beginning.cancel()
         if self.membership is not None:
             if self._tasks:
                 await asyncio.wait(list(self._tasks), timeout=1.0)
