@@ -66,6 +66,24 @@ def series(latencies: list[int], every: int = 4 * MS) -> Series:
     return Series([n * every for n in range(len(latencies))], latencies)
 
 
+def test_a_bound_on_clusters_is_the_poisson_one_where_each_is_of_one() -> None:
+    assert intervals.clustered_upper([], 0.05) == pytest.approx(2.996, rel=0.001)
+    # chi-square with 22 degrees of freedom, half of its 97.5 % quantile
+    assert intervals.clustered_upper([1] * 10, 0.025) == pytest.approx(18.39, rel=0.005)
+    assert intervals.clustered_upper([10], 0.025) == pytest.approx(55.7, rel=0.02)
+
+
+def test_a_bound_on_clusters_is_seldom_wrong() -> None:
+    rng, wrong, runs, mean = random.Random(3), 0, 1000, 12.0
+    for _ in range(runs):
+        at, sizes = rng.expovariate(mean), []
+        while at < 1:
+            sizes.append(1 + int(rng.expovariate(0.2)))
+            at += rng.expovariate(mean)
+        wrong += intervals.clustered_upper(sizes, 0.02) < mean * (1 + 1 / (math.exp(0.2) - 1))
+    assert wrong / runs < 0.03
+
+
 def test_records_that_are_late_together_count_for_little() -> None:
     apart = [60 * MS if n % 100 == 0 else MS for n in range(10_000)]
     together = [60 * MS] * 100 + [MS] * 9_900

@@ -226,6 +226,22 @@ def test_the_verb_tells_and_keeps_a_report(tmp_path: Path) -> None:
     assert report.end["exit"] == done.returncode
 
 
+@pytest.mark.slow
+def test_a_rate_that_the_machine_cannot_offer_decides_nothing() -> None:
+    """No Python process moves so many records: the raw client beside the binding shows it."""
+    done = conform(
+        "load", "mem", "--quick", "--only", "latency", "--rate", "20000", "--seed", "4",
+        "--domains", "orders", "--json",
+    )  # fmt: skip
+    assert done.returncode == 6, done.stderr
+    (run,) = json.loads(done.stdout)["loads"]
+    (limit,) = run["limits"]
+    assert limit["outcome"] == "inconclusive"
+    assert limit["reason"].startswith("environment: ")
+    assert limit["binding"]["share"] > 0.5
+    assert max(each["achieved"] for each in run["stretches"]) < 0.9
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

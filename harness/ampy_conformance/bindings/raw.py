@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ampy_conformance import __version__
 from ampy_conformance.bindings.memory_transport import MemoryTransport
@@ -52,6 +52,8 @@ class RawDriver(Driver):
     """What all raw controls share: handles, and load plans on `_send` and `_join`."""
 
     profiles: ClassVar[tuple[str, ...]] = ("core",)
+    # The errors by which the client says that a record is not stored, and will not be.
+    refusals: ClassVar[tuple[type[Exception], ...]] = (Refusal,)
 
     def __init__(self, emit: Callable[[Frame], None]) -> None:
         super().__init__(emit)
@@ -63,8 +65,10 @@ class RawDriver(Driver):
     async def _connect(self, frame: Frame) -> None:
         raise NotImplementedError
 
-    async def _send(self, topic: str, headers: dict[str, str], body: bytes, key: str) -> None:
-        """Store a record, or raise `Refusal` or `Unknown`."""
+    async def _send(
+        self, topic: str, headers: dict[str, str], body: bytes, key: str
+    ) -> asyncio.Future[Any]:
+        """Send a record; what went wrong with it is raised here, or by the future."""
         raise NotImplementedError
 
     async def _join(self, frame: Frame, taken: Callable[[bytes], None]) -> None:
@@ -111,9 +115,9 @@ class RawDriver(Driver):
                 receiver.delivered(each)
             self._early[handle] = []
         else:
-            self.loads.send(frame, self._publish)
+            self.loads.pipe(frame, self._submit, self._outcome)
 
-    async def _publish(self, record: Frame) -> Frame:
+    async def _submit(self, record: Frame) -> asyncio.Future[Any]:
         number = next(self._ids)
         key = ".".join(record["key"].values())
         headers = {
@@ -123,10 +127,18 @@ class RawDriver(Driver):
             "partition_key": key,
         }
         try:
-            await self._send(record["topic"], headers, record["payload"], key)
-        except (Refusal, Unknown) as error:
-            return {"outcome": "fail" if isinstance(error, Refusal) else "info"}
-        return {"outcome": "ok"}
+            return await self._send(record["topic"], headers, record["payload"], key)
+        except Exception as error:  # noqa: BLE001 (whatever the client raises is this record's answer)
+            failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed
+
+    def _outcome(self, answer: asyncio.Future[Any]) -> str:
+        """Return what became of a record: refused for certain, or nobody knows."""
+        error = answer.exception()
+        if error is None:
+            return "ok"
+        return "fail" if isinstance(error, self.refusals) else "info"
 
     async def unsubscribe(self, frame: Frame) -> None:
         """Consume no more."""
@@ -158,9 +170,15 @@ class MemoryDriver(RawDriver):
         self._members: dict[str, Membership] = {}
         await self._transport.connect(frame["url"], frame["names"], Tuning(max_in_flight=4096))
 
-    async def _send(self, topic: str, headers: dict[str, str], body: bytes, key: str) -> None:  # noqa: ARG002
+    async def _send(
+        self,
+        topic: str,
+        headers: dict[str, str],
+        body: bytes,
+        key: str,  # noqa: ARG002 (the broker needs none)
+    ) -> asyncio.Future[Any]:
         assert self._transport is not None
-        await self._transport.publish(topic, headers, body, None)
+        return asyncio.ensure_future(self._transport.publish(topic, headers, body, None))
 
     async def _part(self, handle: str) -> None:
         member = self._members.pop(handle, None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
-from ampy_conformance.bindings.kafka_cluster import address_of, trouble
+from ampy_conformance.bindings.kafka_cluster import Homeward, address_of, trouble
 from ampy_conformance.bindings.kafka_records import headers_of, short
 from ampy_conformance.bindings.raw import RawDriver, identity
 from ampy_conformance.bindings.transport import Unknown
@@ -35,6 +35,8 @@ class Driver(RawDriver):
     )
 
     async def _connect(self, frame: Frame) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.home = Homeward(self.loop)
         self.ended = threading.Event()
         self.parted: dict[str, threading.Event] = {}
         self.threads: list[threading.Thread] = []
@@ -44,7 +46,7 @@ class Driver(RawDriver):
             "socket.nagle.disable": True,
         }
         self.producer = Producer(
-            {**self.settings, "enable.idempotence": True, "acks": "all", "linger.ms": 0}
+            {**self.settings, "enable.idempotence": True, "acks": "all", "linger.ms": 1}
         )
         try:
             await asyncio.to_thread(self.producer.list_topics, timeout=JOINING)
@@ -61,27 +63,26 @@ class Driver(RawDriver):
         while not self.ended.is_set():
             self.producer.poll(POLL)
 
-    async def _send(self, topic: str, headers: dict[str, str], body: bytes, key: str) -> None:
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[KafkaError | None] = loop.create_future()
+    async def _send(
+        self, topic: str, headers: dict[str, str], body: bytes, key: str
+    ) -> asyncio.Future[Any]:
+        answer: asyncio.Future[Any] = self.loop.create_future()
 
-        def settle(error: KafkaError | None) -> None:
-            if not answer.done():
-                answer.set_result(error)
+        def settle(said: str | Exception) -> None:
+            if answer.done():
+                return
+            if isinstance(said, Exception):
+                answer.set_exception(said)
+            else:
+                answer.set_result(said)
 
         def delivered(error: KafkaError | None, _: Message) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, error)
+            self.home.bring(settle, trouble(error) if error is not None else "")
 
-        try:
-            self.producer.produce(
-                short(topic), body, key, headers=headers_of(topic, headers), on_delivery=delivered
-            )
-        except (KafkaException, BufferError) as error:
-            raise Unknown("throttled", type(error).__name__) from error
-        said = await answer
-        if said is not None:
-            raise trouble(said)
+        self.producer.produce(
+            short(topic), body, key, headers=headers_of(topic, headers), on_delivery=delivered
+        )
+        return answer
 
     async def _join(self, frame: Frame, taken: Callable[[bytes], None]) -> None:
         loop = asyncio.get_running_loop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,9 +12,10 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
 from ampy_conformance.bindings.raw import RawDriver, identity
-from ampy_conformance.bindings.transport import Refusal, Unknown, stream_of
+from ampy_conformance.bindings.transport import Unknown, stream_of
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from nats.aio.client import Client
@@ -30,6 +30,7 @@ class Driver(RawDriver):
     """Publishes asynchronously, consumes by a push consumer, acknowledges every record."""
 
     identity: ClassVar[dict[str, str]] = identity("nats", f"nats-py {version('nats-py')}")
+    refusals: ClassVar[tuple[type[Exception], ...]] = (APIError,)
     client: Client | None = None
 
     async def _connect(self, frame: Frame) -> None:
@@ -46,14 +47,15 @@ class Driver(RawDriver):
             raise Unknown("not_connected", type(error).__name__) from error
         self.js = self.client.jetstream(timeout=WAIT, publish_async_max_pending=16_384)
 
-    async def _send(self, topic: str, headers: dict[str, str], body: bytes, key: str) -> None:  # noqa: ARG002
-        try:
-            headers["Nats-Msg-Id"] = headers["message_id"]
-            await asyncio.wait_for(await self.js.publish_async(topic, body, headers=headers), WAIT)
-        except APIError as error:
-            raise Refusal("throttled", str(error.description)) from error
-        except (NatsError, OSError, TimeoutError) as error:
-            raise Unknown("timeout", type(error).__name__) from error
+    async def _send(
+        self,
+        topic: str,
+        headers: dict[str, str],
+        body: bytes,
+        key: str,  # noqa: ARG002 (a subject is all that NATS knows)
+    ) -> asyncio.Future[Any]:
+        headers["Nats-Msg-Id"] = headers["message_id"]
+        return await self.js.publish_async(topic, body, headers=headers)
 
     async def _join(self, frame: Frame, taken: Callable[[bytes], None]) -> None:
         async def message(each: Msg) -> None:

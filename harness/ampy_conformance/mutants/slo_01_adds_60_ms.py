@@ -16,14 +16,18 @@ SAYS = "of the records took longer than 50 ms"
 
 
 class Late(Pipeline):
-    """Sends everything sixty milliseconds late."""
+    """Sends everything later."""
+
+    def wait(self) -> float:
+        """Return for how many seconds a record is kept."""
+        return 0.06
 
     async def _send(self, outgoing: Outgoing, future: asyncio.Future[str], attempt: int) -> None:
         """Wait, and let nobody else wait for it."""
         send = super()._send
 
         async def later() -> None:
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(self.wait())
             await send(outgoing, future, attempt)
 
         task: asyncio.Task[Any] = asyncio.ensure_future(later())

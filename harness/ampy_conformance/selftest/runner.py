@@ -26,8 +26,8 @@ LIMIT_SECONDS = 300.0
 # Mutants fail many controls, and each costs its whole patience. The correct bindings run with the
 # same scale: were it too short, they would show it.
 TIME_SCALE = 0.5
-# Groups whose clauses are judged under load.
-LOADED = ("SLO",)
+# What is judged under load alone: a group, and a clause of another.
+LOADED = ("SLO-", "RPL-11")
 # Correct bindings: nothing may be held against them.
 CORRECT = ("mem", "nats")
 LOADED_CORRECT = "mem"
@@ -106,15 +106,15 @@ def run(
 
 def mutant(ref: MutantRef, seed: int, time_scale: float = TIME_SCALE) -> Kill:
     """Judge one mutant: killed means by its clause and for its stated reason."""
-    group = ref.clause.partition("-")[0]
+    group, loaded = ref.clause.partition("-")[0], ref.clause.startswith(LOADED)
     began = time.monotonic()
     try:
         report = _certify(
             ref.connectable,
             seed,
             # Loads run one by one: a group of them would take minutes.
-            groups=() if ref.faults or group in LOADED else (group,),
-            clauses=(ref.clause,) if group in LOADED and not ref.faults else (),
+            groups=() if ref.faults or loaded else (group,),
+            clauses=(ref.clause,) if loaded and not ref.faults else (),
             time_scale=time_scale,
             faults=ref.faults,
         )
