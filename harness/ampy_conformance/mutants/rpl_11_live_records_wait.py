@@ -1,33 +1,32 @@
-"""Prepares a replay in the thread that delivers: live records wait until it is done."""
+"""While a replay goes on, and for a while after it, live records wait as well."""
 
 from __future__ import annotations
 
-import time
+import asyncio
 from typing import TYPE_CHECKING
 
 from ampy_conformance.bindings.memory_driver import Driver as Reference
-from ampy_conformance.bindings.replay import ReplayService
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ampy_conformance.bindings.records import Record
 
 CLAUSE = "RPL-11"
 SAYS = "while a replay goes on"
-SECONDS = 0.9
-
-
-class Replay(ReplayService):
-    """Sorts as if it had to read everything again."""
-
-    def ordered(self, records: Iterable[Record]) -> list[Record]:
-        """Take its time, and everybody else's."""
-        time.sleep(SECONDS)
-        return super().ordered(records)
+LATER = 0.4
+A_WHILE = 30.0
 
 
 class Driver(Reference):
-    """The reference with this part."""
+    """Works off what is replayed and what is live with the same slow hands."""
 
-    replay = Replay
+    _busy_until = 0.0
+
+    def _hand_over(self, handle: str, record: Record) -> None:
+        """Let a record wait."""
+        loop = asyncio.get_running_loop()
+        if record.replay:
+            self._busy_until = loop.time() + A_WHILE
+        if loop.time() < self._busy_until:
+            loop.call_later(LATER, super()._hand_over, handle, record)
+        else:
+            super()._hand_over(handle, record)
