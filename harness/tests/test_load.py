@@ -84,6 +84,18 @@ def test_a_bound_on_clusters_is_seldom_wrong() -> None:
     assert wrong / runs < 0.05  # sizes are random as well, which the interval does not know
 
 
+def test_few_small_bursts_of_a_short_look_prove_nothing() -> None:
+    """Four bursts of ten milliseconds in a minute: the next may be the long one."""
+    latencies = [2 * MS] * 6_000
+    for begin in (500, 2_000, 3_500, 5_000):
+        latencies[begin : begin + 2] = [60 * MS] * 2
+    one = exceedance.look([series(latencies, 10 * MS)], LIMIT, alpha=0.003, allowed=0.01)
+    assert one.share < 0.002
+    assert one.word is Word.OPEN
+    none = exceedance.look([series([2 * MS] * 6_000, 10 * MS)], LIMIT, alpha=0.003, allowed=0.01)
+    assert none.word is Word.PASS
+
+
 def test_records_that_are_late_together_count_for_little() -> None:
     apart = [60 * MS if n % 100 == 0 else MS for n in range(10_000)]
     together = [60 * MS] * 100 + [MS] * 9_900

@@ -81,17 +81,17 @@ def clopper_pearson(count: float, size: float, alpha: float) -> tuple[float, flo
     return low, high
 
 
-def clustered_upper(sizes: Sequence[int], alpha: float) -> float:
+def clustered_upper(sizes: Sequence[int], alpha: float, another: float = 1.0) -> float:
     """Return an upper bound of the expected total of events that come in clusters of these sizes.
 
     Clusters come independently of one another; how many come, and how large they are, is chance.
-    The gamma interval of Fay and Feuer (1997) for a weighted sum of Poisson counts: one more cluster,
-    as large as the largest, might have come. Its quantile is that of Wilson and Hilferty, which is
-    within one percent from two degrees of freedom on.
+    The gamma interval of Fay and Feuer (1997) for a weighted sum of Poisson counts: one more cluster
+    might have come, as large as the largest, and at least of `another`. Its quantile is that of
+    Wilson and Hilferty, which is within one percent from two degrees of freedom on.
     """
     if not sizes:
-        return -math.log(alpha)
-    largest = max(sizes)
+        return -math.log(alpha) * another
+    largest = max(*sizes, another)
     total = sum(sizes) + largest
     squares = sum(each**2 for each in sizes) + largest**2
     freedom = 2 * total**2 / squares
