@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 from nats.errors import TimeoutError as NatsTimeoutError
 
 from ampy_conformance import contract as contracts
+from ampy_conformance.bindings import subscription as subscriptions
 from ampy_conformance.bindings.admission import Admission
 from ampy_conformance.bindings.builder import EnvelopeBuilder, Identity, Invalid
 from ampy_conformance.bindings.consumer import ConsumerCore
@@ -21,7 +23,7 @@ from ampy_conformance.bindings.pressure import Pressure
 from ampy_conformance.bindings.records import Record
 from ampy_conformance.bindings.retry import RetryPolicy
 from ampy_conformance.bindings.store import Store
-from ampy_conformance.bindings.subscription import GATHER_SECONDS, Subscription
+from ampy_conformance.bindings.subscription import Subscription
 from ampy_conformance.bindings.transport import CONFIRMED, Refusal
 from ampy_conformance.contract.envelope import Envelope
 from ampy_conformance.contract.lint import Linter
@@ -145,11 +147,12 @@ def subscribed(store: Store, broker: Broker, handler) -> Subscription:
     return subscription
 
 
-def test_records_that_the_broker_has_ready_are_begun_together(stores):
-    asyncio.run(begin_together(*stores))
+def test_records_that_the_broker_has_ready_are_begun_together(stores, monkeypatch):
+    asyncio.run(begin_together(*stores, partial(monkeypatch.setattr, subscriptions)))
 
 
-async def begin_together(one: Store, other: Store) -> None:
+async def begin_together(one: Store, other: Store, tune) -> None:
+    tune("GATHER_SECONDS", 60.0)
     handed: list[Record] = []
     subscription = subscribed(one, Broker(other), handed.append)
     envelopes = [SAMPLES.envelope(SAMPLES.record("bars", entity=n)) for n in range(4)]
@@ -166,8 +169,9 @@ async def begin_together(one: Store, other: Store) -> None:
     subscription.taken(records[2])  # the last one that was ready: nothing is waited for any more
     await asyncio.sleep(0)
     assert [each.position for each in handed] == ["0", "1", "2"]
+    tune("GATHER_SECONDS", 0.01)
     subscription.taken(records[3])  # what was announced does not come
-    await asyncio.sleep(20 * GATHER_SECONDS)
+    await asyncio.sleep(0.2)
     assert [each.position for each in handed] == ["0", "1", "2", "3"]
     store, subscription.store = subscription.store, SimpleNamespace(close=lambda: None)  # type: ignore[assignment]
     await subscription.close()

@@ -89,11 +89,25 @@ def test_few_small_bursts_of_a_short_look_prove_nothing() -> None:
     latencies = [2 * MS] * 6_000
     for begin in (500, 2_000, 3_500, 5_000):
         latencies[begin : begin + 2] = [60 * MS] * 2
-    one = exceedance.look([series(latencies, 10 * MS)], LIMIT, alpha=0.003, allowed=0.01)
+    stretches, rare = [series(latencies, 10 * MS)], {"alpha": 0.003, "allowed": 0.01}
+    one = exceedance.look(stretches, LIMIT, wary=True, **rare)
     assert one.share < 0.002
     assert one.word is Word.OPEN
-    none = exceedance.look([series([2 * MS] * 6_000, 10 * MS)], LIMIT, alpha=0.003, allowed=0.01)
+    assert exceedance.look(stretches, LIMIT, **rare).word is Word.PASS
+    none = exceedance.look([series([2 * MS] * 6_000, 10 * MS)], LIMIT, wary=True, **rare)
     assert none.word is Word.PASS
+
+
+def test_a_rare_stall_of_the_control_excuses_nobody() -> None:
+    """The raw client has to keep the limit, not to prove as much as a binding that passes."""
+    stalled = [2 * MS] * 3_000 + [60 * MS] * 10 + [2 * MS] * 3_000
+    judge = Judge(LIMIT)
+    late = [60 * MS if n % 19 == 0 else 2 * MS for n in range(3_000)]
+    decision = None
+    while decision is None:
+        binding = [series(late, 10 * MS)] * 2
+        decision = judge.add(Round(binding, [series(stalled, 10 * MS)]))
+    assert decision.outcome is Outcome.FAIL
 
 
 def test_records_that_are_late_together_count_for_little() -> None:
@@ -419,3 +433,34 @@ def test_the_kit_sends_without_tasks_and_hears_later_what_became_of_each(
     assert isinstance(returned, list)
     assert returned[0] == -1
     assert returned[2] - called[2] >= 50 * MS
+
+
+def test_a_window_full_of_records_that_nobody_answers_ends_with_the_plan(
+    made: tuple[schedule.Offered, list[schedule.Template], str],
+) -> None:
+    """What was sent is told; what waited for room was not sent."""
+    _, found, marker = made
+    told: list[dict[str, object]] = []
+
+    async def go() -> None:
+        ended, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def emit(_: str, **fields: object) -> None:
+            told.append(fields)
+            if fields.get("done"):
+                ended.set()
+
+        async def submit(_: dict[str, object]) -> asyncio.Future[str]:
+            return loop.create_future()
+
+        frame = {
+            "load": "l", "marker": marker, "first": 10, "start_ns": time.monotonic_ns(),
+            "until_ns": 1500 * MS, "in_flight": 2, "schedule": [0] * 5, "picks": [0] * 5,
+            "templates": [found[0].frame(marker)],
+        }  # fmt: skip
+        Loads(emit).pipe(frame, submit, asyncio.Future.result)
+        await asyncio.wait_for(ended.wait(), 20)
+
+    asyncio.run(go())
+    assert told[0]["numbers"] == [10, 11]
+    assert told[0]["outcomes"] == [2, 2]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from ampy_conformance import broker as brokers
-from ampy_conformance.bindings.nats_transport import NatsTransport
+from ampy_conformance.bindings.nats_transport import NatsMembership, NatsTransport
 from ampy_conformance.bindings.transport import Tuning
 
 LARGE = 96 * 1024
@@ -50,16 +53,63 @@ async def read_slowly(lane) -> tuple[list[str], int]:
 
     def taken(record) -> None:
         nonlocal again
-        if not found:
-            time.sleep(3)  # what the server owes meanwhile waits in its memory
         found.append(record.position)
         again += record.redelivered
         if len(found) == MANY:
             all_there.set()
 
     member = await transport.join("ampy.dev.bars.v1.>", lane.group("slow"), "m", "earliest", taken)
+    await asyncio.sleep(0.01)  # the request is out
+    time.sleep(3)  # noqa: ASYNC251 (what the server owes meanwhile waits in its memory)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(all_there.wait(), REDELIVERY / 2)
     await member.leave()
     await transport.close()
     return found, again
+
+
+class Wire:
+    """A client that keeps what a membership asks the server for."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def new_inbox(self) -> str:
+        return "_INBOX.x"
+
+    async def subscribe(self, _: str, cb: Any) -> None:
+        self.hear = cb
+
+    async def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
+        assert subject.startswith("$JS.API.CONSUMER.MSG.NEXT.")
+        assert reply
+        self.asked.append(json.loads(payload))
+
+    async def says(self, description: str) -> None:
+        headers = {"Status": "409", "Description": description}
+        await self.hear(SimpleNamespace(headers=headers, reply="", data=b""))
+        await asyncio.sleep(0.02)
+
+
+def test_a_request_that_is_used_up_is_not_mistaken_for_the_next_one():
+    async def run() -> None:
+        wire = Wire()
+        member = NatsMembership(
+            wire,
+            None,
+            "S",
+            "c",
+            "m",
+            Tuning(max_in_flight=64),
+            lambda _: None,  # type: ignore[arg-type]
+        )
+        await member.begin()
+        await asyncio.sleep(0.02)
+        await wire.says("Batch Completed")  # of the request before
+        assert [each["batch"] for each in wire.asked] == [64]
+        await wire.says("Message Size Exceeds MaxBytes")
+        assert [each["batch"] for each in wire.asked] == [64, 1]
+        assert ["max_bytes" in each for each in wire.asked] == [True, False]
+        member._task.cancel()
+
+    asyncio.run(run())

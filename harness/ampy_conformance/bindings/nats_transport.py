@@ -38,8 +38,11 @@ if TYPE_CHECKING:
 
 PRIORITY_GROUP = "members"
 PULL_EXPIRES = 2.0
-# Bytes that the server may owe a member: where it owes a connection more than 64 MiB it cuts it.
-PULL_BYTES = 16 * 1024 * 1024
+# Bytes that the server may owe a member: where it owes a connection, which several members may
+# share, more than 64 MiB, it cuts it.
+PULL_BYTES = 8 * 1024 * 1024
+# What the server says at the end of a request: its count is used up, or its bytes are.
+COMPLETED, TOO_LARGE = "Batch Completed", "Message Size Exceeds MaxBytes"
 CONNECT_SECONDS = 5
 LOOK_SECONDS = 1.0
 # nats-py raises a bare TimeoutError in some places and its own in others.
@@ -214,6 +217,7 @@ class NatsMembership:
         self._pin: str | None = None
         self._asked = 0
         self._asked_until = 0.0
+        self._large = False  # the next record does not fit into what a request asks for
         self._wake = asyncio.Event()
         self._number = 0
         self._hold: Hold | None = None
@@ -239,6 +243,10 @@ class NatsMembership:
                     "max_bytes": PULL_BYTES,
                     "group": PRIORITY_GROUP,
                 }
+                if self._large:  # it may be larger than any such request
+                    room = request["batch"] = 1
+                    del request["max_bytes"]
+                    self._large = False
                 if self._pin is not None:
                     request["id"] = self._pin
                 self._asked, self._asked_until = room, now + PULL_EXPIRES + 0.5
@@ -257,9 +265,12 @@ class NatsMembership:
         headers = message.headers or {}
         status = headers.get("Status")
         if status is not None and not message.reply:
+            said = headers.get("Description")
             if status == "423":  # another member is the pinned one, or our pin is out of date
                 self._pin = None
-            if status != "100":
+            self._large = said == TOO_LARGE
+            # That a count is used up was seen by its records; the next request may have gone out.
+            if status != "100" and said != COMPLETED:
                 self._asked = 0
                 self._wake.set()
             return

@@ -52,7 +52,8 @@ class RawDriver(Driver):
     """What all raw controls share: handles, and load plans on `_send` and `_join`."""
 
     profiles: ClassVar[tuple[str, ...]] = ("core",)
-    # The errors by which the client says that a record is not stored, and will not be.
+    # The errors of the client, and those by which it says that a record is not, and will not be, stored.
+    troubles: ClassVar[tuple[type[Exception], ...]] = (Refusal, Unknown)
     refusals: ClassVar[tuple[type[Exception], ...]] = (Refusal,)
 
     def __init__(self, emit: Callable[[Frame], None]) -> None:
@@ -128,7 +129,7 @@ class RawDriver(Driver):
         }
         try:
             return await self._send(record["topic"], headers, record["payload"], key)
-        except Exception as error:  # noqa: BLE001 (whatever the client raises is this record's answer)
+        except self.troubles as error:
             failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             failed.set_exception(error)
             return failed

@@ -34,6 +34,8 @@ class Driver(RawDriver):
         "kafka", f"confluent-kafka {version('confluent-kafka')}"
     )
 
+    troubles: ClassVar[tuple[type[Exception], ...]] = (KafkaException, BufferError)
+
     async def _connect(self, frame: Frame) -> None:
         self.loop = asyncio.get_running_loop()
         self.home = Homeward(self.loop)

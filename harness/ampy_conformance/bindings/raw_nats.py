@@ -30,6 +30,7 @@ class Driver(RawDriver):
     """Publishes asynchronously, consumes by a push consumer, acknowledges every record."""
 
     identity: ClassVar[dict[str, str]] = identity("nats", f"nats-py {version('nats-py')}")
+    troubles: ClassVar[tuple[type[Exception], ...]] = (NatsError, OSError, TimeoutError)
     refusals: ClassVar[tuple[type[Exception], ...]] = (APIError,)
     client: Client | None = None
 
@@ -55,7 +56,7 @@ class Driver(RawDriver):
         key: str,  # noqa: ARG002 (a subject is all that NATS knows)
     ) -> asyncio.Future[Any]:
         headers["Nats-Msg-Id"] = headers["message_id"]
-        return await self.js.publish_async(topic, body, headers=headers)
+        return await self.js.publish_async(topic, body, headers=headers, wait_stall=WAIT)
 
     async def _join(self, frame: Frame, taken: Callable[[bytes], None]) -> None:
         async def message(each: Msg) -> None:

@@ -63,6 +63,7 @@ class Subscription:
         self._arrived: list[Record] = []
         self._beginning: asyncio.Handle | None = None
         self._soon = False
+        self._closing = False
         self._waiting: dict[int, asyncio.Future[bool]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lasting = [asyncio.ensure_future(self._tick())]
@@ -70,6 +71,8 @@ class Subscription:
     def taken(self, record: Record) -> None:
         """Take a record from the broker; those that it has ready are begun together."""
         self._arrived.append(record)
+        if self._closing:
+            return  # it is given back
         if record.followed and len(self._arrived) < AT_ONCE:
             if self._beginning is None:
                 self._beginning = self._loop.call_later(GATHER_SECONDS, self._begin)
@@ -260,6 +263,7 @@ class Subscription:
         """Give everything back and leave the group."""
         for each in self._lasting:
             each.cancel()
+        self._closing = True
         if self._beginning is not None:
             self._beginning.cancel()
         if self.membership is not None:

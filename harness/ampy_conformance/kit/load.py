@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import functools
 import gc
 import time
@@ -154,13 +155,16 @@ class _Sender:
         self._returned = array("q", [NEVER]) * count
         self._outcomes = array("b", [OUTCOMES["info"]]) * count
         self._open: set[asyncio.Future[Any]] = set()
+        self._sent = 0
 
     async def run(self) -> None:
         gc.collect()
         gc.freeze()
         gc.disable()
         try:
-            sent = await self._send()
+            left = (self._until - time.monotonic_ns()) / 1e9
+            with contextlib.suppress(TimeoutError):  # it may wait for answers that do not come
+                await asyncio.wait_for(self._send(), max(0.0, left))
             left = (self._until - time.monotonic_ns()) / 1e9
             if self._open:
                 await asyncio.wait(list(self._open), timeout=max(0.0, left))
@@ -169,10 +173,10 @@ class _Sender:
         finally:
             gc.enable()
             gc.unfreeze()
-        await self._report(sent)
+        await self._report(self._sent)
 
-    async def _send(self) -> int:
-        """Send what is due, when it is due; returns how many were sent before the plan ended."""
+    async def _send(self) -> None:
+        """Send what is due, when it is due, until the plan ends; counts what was sent."""
         room = asyncio.Semaphore(self._window) if self._window else None
         clock, start = time.monotonic_ns, self._start
         row = 0
@@ -184,11 +188,12 @@ class _Sender:
                 await asyncio.sleep((due - now) / 1e9)
                 now = clock()
             if now >= self._until:
-                return index
+                return
             if room is not None:
                 await room.acquire()
             record = self._templates[self._picks[index]].fill(self._first + index)
             self._called[index] = clock() - start
+            self._sent = index + 1
             future = await self._submit(record)
             self._open.add(future)
             future.add_done_callback(functools.partial(self._ended, index, room))
@@ -196,7 +201,6 @@ class _Sender:
             if row >= AT_ONCE:
                 row = 0
                 await asyncio.sleep(0)
-        return len(self._schedule)
 
     def _ended(
         self, index: int, room: asyncio.Semaphore | None, future: asyncio.Future[Any]

@@ -102,15 +102,26 @@ class Look:
         }
 
 
-def look(stretches: Sequence[Series], limit_ns: int, *, alpha: float, allowed: float) -> Look:
-    """Look at all stretches of one side; each bound is wrong with probability `alpha`."""
+def look(
+    stretches: Sequence[Series],
+    limit_ns: int,
+    *,
+    alpha: float,
+    allowed: float,
+    wary: bool = False,
+) -> Look:
+    """Look at all stretches of one side; each bound is wrong with probability `alpha`.
+
+    `wary`: the upper bound is at least the one that rests on the bursts alone.
+    """
     flags = [[each > limit_ns for each in one.latency] for one in stretches]
     records = sum(map(len, flags))
     exceeding = sum(map(sum, flags))
     size = effective_size(stretches, flags, records, exceeding)
     share = exceeding / records if records else 0.0
     low, high = clopper_pearson(share * size, size, alpha)
-    high = max(high, burst_bound(stretches, flags, records, alpha / SURER))
+    if wary:
+        high = max(high, burst_bound(stretches, flags, records, alpha / SURER))
     bad = [
         [at for at, over in zip(o.at, f, strict=True) if over]
         for o, f in zip(stretches, flags, strict=True)

@@ -87,7 +87,7 @@ def clustered_upper(sizes: Sequence[int], alpha: float, another: float = 1.0) ->
     Clusters come independently of one another; how many come, and how large they are, is chance.
     The gamma interval of Fay and Feuer (1997) for a weighted sum of Poisson counts: one more cluster
     might have come, as large as the largest, and at least of `another`. Its quantile is that of
-    Wilson and Hilferty, which is within one percent from two degrees of freedom on.
+    Wilson and Hilferty: from two degrees of freedom on within three percent, on the safe side.
     """
     if not sizes:
         return -math.log(alpha) * another
