@@ -21,6 +21,7 @@ from ampy_conformance.bindings.nats_answers import Answers
 from ampy_conformance.bindings.pipeline import Pipeline
 from ampy_conformance.bindings.pressure import Pressure
 from ampy_conformance.bindings.records import Record
+from ampy_conformance.bindings.replay import ReplayService
 from ampy_conformance.bindings.retry import RetryPolicy
 from ampy_conformance.bindings.store import Store
 from ampy_conformance.bindings.subscription import Subscription
@@ -202,6 +203,51 @@ async def settle_many(one: Store, other: Store) -> None:
     store, subscription.store = subscription.store, SimpleNamespace(close=lambda: None)  # type: ignore[assignment]
     await subscription.close()
     assert store is one
+
+
+class Slow:
+    """A subscription whose handler settles one record of a replay every turn."""
+
+    def __init__(self) -> None:
+        self.core = SimpleNamespace(held=[])
+        self.taken: list[int] = []
+        self.others = 0
+
+    def take(self, records) -> None:
+        assert not self.core.held  # what came before is settled
+        self.taken.append(len(records))
+        self.core.held += records
+
+    async def settle(self) -> None:
+        while True:
+            self.others += 1
+            self.core.held[:1] = []
+            await asyncio.sleep(0)
+
+
+def test_a_replay_lets_others_have_their_turn():
+    """Thousands of records judged at once would hold up what is live (RPL-11)."""
+
+    class Replay(ReplayService):
+        def __init__(self, subscription):
+            self.subscription = subscription
+
+        async def _read(self, _):
+            return [Record(str(n), "ampy.dev.bars.v1.X", {}, b"") for n in range(100)]
+
+        def in_scope(self, record, _):
+            return int(record.position) % 10 > 0
+
+    async def run():
+        slow = Slow()
+        live = asyncio.ensure_future(slow.settle())
+        await Replay(slow).replay(SimpleNamespace(request_id="r"))
+        live.cancel()
+        assert sum(slow.taken) == 90
+        assert max(slow.taken) <= 16
+        assert slow.others >= 90
+
+    asyncio.run(run())
 
 
 # -- publishing -------------------------------------------------------------------------

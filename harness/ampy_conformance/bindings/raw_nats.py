@@ -56,7 +56,7 @@ class Driver(RawDriver):
         key: str,  # noqa: ARG002 (a subject is all that NATS knows)
     ) -> asyncio.Future[Any]:
         headers["Nats-Msg-Id"] = headers["message_id"]
-        return await self.js.publish_async(topic, body, headers=headers, wait_stall=WAIT)
+        return await self.js.publish_async(topic, body, headers=headers)
 
     async def _join(self, frame: Frame, taken: Callable[[bytes], None]) -> None:
         async def message(each: Msg) -> None:

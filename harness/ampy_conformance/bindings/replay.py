@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ampy_conformance.contract import Contract
 
 REQUEST = "ampy.control.v1.ReplayRequest"
+AT_A_TIME = 16  # records of a replay that are judged and handed over together
 CLOCKS_APART = 3600.0  # seconds by which a producer's clock may be ahead of the broker's
 
 
@@ -109,16 +110,25 @@ class ReplayService:
             await self.subscription.bury_request(record, reason)
 
     async def replay(self, request: Any) -> None:
-        """Hand the records in scope to the handler, and wait until all of them are settled."""
-        wanted = [
-            each for each in self.ordered(await self._read(request)) if self.in_scope(each, request)
-        ]
-        for each in wanted:
-            each.replay = request.request_id
-        self.subscription.take(wanted)
-        mine = request.request_id
-        while any(each.replay == mine for each in self.subscription.core.held):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+        """Hand the records in scope to the handler, and wait until all of them are settled.
+
+        They come a few at a time: to judge thousands at once holds up what is live for as long
+        (RPL-11).
+        """
+        records = self.ordered(await self._read(request))
+        for begin in range(0, len(records), AT_A_TIME):
+            few = records[begin : begin + AT_A_TIME]
+            wanted = [each for each in few if self.in_scope(each, request)]
+            for each in wanted:
+                each.replay = request.request_id
+            self.subscription.take(wanted)
+            await self._settled(request.request_id)
+
+    async def _settled(self, request: str) -> None:
+        """Wait until no record of a request is held any more; lets others have their turn."""
+        await asyncio.sleep(0)
+        while any(each.replay == request for each in self.subscription.core.held):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
     async def _read(self, request: Any) -> list[Record]:
         """Read the log from where records of the window can be: none is stored before it is made."""
