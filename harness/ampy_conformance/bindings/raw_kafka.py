@@ -115,7 +115,9 @@ class Driver(RawDriver):
 
         def consume() -> None:
             while not self.ended.is_set() and not parted.is_set():
-                batch = consumer.consume(BATCH, POLL)
+                # With a time to wait `consume` waits for all of a batch: the first would be late.
+                batch = consumer.consume(1, POLL)
+                batch += consumer.consume(BATCH, 0) if batch else []
                 good = [each for each in batch if each.error() is None]
                 if not good or loop.is_closed():
                     continue
