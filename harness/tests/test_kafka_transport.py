@@ -240,6 +240,25 @@ async def test_a_commit_waits_for_the_records_before_it(mine):
 
 
 @bench
+async def test_a_commit_carries_many_records(mine):
+    """What is acknowledged one by one, faster than commits go out, is committed together."""
+    transport = await mine.transport()
+    taken, sent = [], []
+    member = await mine.member(transport, taken.append)
+    await mine.publish(transport, *"a" * 60)
+    await until(lambda: len(taken) == 60)
+    send = member.send
+    member.send = lambda offsets: (sent.append(offsets), send(offsets))
+    confirmed = []
+    for each in taken:
+        confirmed.append(asyncio.ensure_future(acknowledged(member, each)))
+        await asyncio.sleep(0.001)
+    assert all(await asyncio.gather(*confirmed))
+    assert mine.committed() == 60
+    assert len(sent) < 30
+
+
+@bench
 async def test_what_was_not_acknowledged_comes_again(mine):
     transport = await mine.transport()
     first, second = [], []
