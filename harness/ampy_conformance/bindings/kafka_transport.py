@@ -166,9 +166,13 @@ class KafkaTransport:
             spec = OffsetSpec.for_timestamp(int(since * 1000))
             starts = await self._cluster.offsets(parts, spec)
         wanted = {each: at for each, at in starts.items() if 0 <= at < ends[each]}
-        read = await asyncio.to_thread(self._read, wanted, ends)
+        return await asyncio.to_thread(self._records, pattern, wanted, ends)
+
+    def _records(self, pattern: str, starts: Offsets, ends: Offsets) -> list[Record]:
+        """Return the records under a pattern; runs in a thread, which what is live need not wait for."""
+        read = self._read(starts, ends)
         merged = heapq.merge(*read, key=lambda message: message.timestamp()[1])
-        records = [record_of(each) for each in merged]
+        records = (record_of(each) for each in merged)
         return [each for each in records if topics.matches(pattern, each.topic)]
 
     def _read(self, starts: Offsets, ends: Offsets) -> list[list[Message]]:
