@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ampy_conformance.contract import Contract
     from ampy_conformance.contract.registry import Clause
 
+RECORDS_ONLY = "`ampy-conform validate` looks at it in records; no case asks a binding for it"
 WHY_UNJUDGED = {
     "attested": Outcome.ATTESTED,
     "project": Outcome.ATTESTED,
@@ -70,9 +71,9 @@ def clauses(
         elif each.id in known_cases:
             outcome, reason = Outcome.NOT_SELECTED, ""
         else:
-            outcome, reason = (
-                Outcome.NOT_VERIFIED,
-                each.reason or "the suite has no test for it yet",
+            untested = (
+                RECORDS_ONLY if each.verified == "validate" else "the suite has no test for it"
             )
+            outcome, reason = Outcome.NOT_VERIFIED, each.reason or untested
         found.append(ClauseResult(each, outcome, reason, tuple(case for case, _ in rows)))
     return found
