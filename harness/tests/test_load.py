@@ -8,6 +8,7 @@ import math
 import random
 import time
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +20,9 @@ from ampy_conformance.kit.load import Template
 from ampy_conformance.load import exceedance, intervals, probe, run, schedule, simulate
 from ampy_conformance.load.exceedance import LOST, SECOND, Series, Word
 from ampy_conformance.load.verdict import Judge, Outcome, Round, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MS = 1_000_000
 LIMIT = 50 * MS
@@ -346,6 +350,21 @@ def test_a_plan_that_makes_no_sense_is_refused_by_the_kit(
         Loads(lambda *_, **__: None).send(changed, None)  # type: ignore[arg-type]
 
 
+async def played(begin: Callable[[Loads], None]) -> list[dict[str, object]]:
+    """Let a plan come to its end; returns what it told."""
+    told: list[dict[str, object]] = []
+    ended = asyncio.Event()
+
+    def emit(_: str, **fields: object) -> None:
+        told.append(fields)
+        if fields.get("done"):
+            ended.set()
+
+    begin(Loads(emit))
+    await asyncio.wait_for(ended.wait(), 30)
+    return told
+
+
 def test_the_kit_sends_on_time_and_stamps(
     made: tuple[schedule.Offered, list[schedule.Template], str],
 ) -> None:
@@ -354,17 +373,9 @@ def test_the_kit_sends_on_time_and_stamps(
     The plan has time enough: garbage is collected first, which takes a while in a large process.
     """
     _, found, marker = made
-    told: list[dict[str, object]] = []
     start = time.monotonic_ns() + 50 * MS
 
-    async def go() -> None:
-        ended = asyncio.Event()
-
-        def emit(_: str, **fields: object) -> None:
-            told.append(fields)
-            if fields.get("done"):
-                ended.set()
-
+    async def go() -> list[dict[str, object]]:
         async def publish(record: dict[str, object]) -> dict[str, object]:
             assert isinstance(record["payload"], bytes)
             if b"0000000010" in record["payload"]:
@@ -376,10 +387,9 @@ def test_the_kit_sends_on_time_and_stamps(
             "schedule": [0, 100 * MS, 200 * MS], "picks": [0, 0, 0],
             "templates": [found[0].frame(marker)],
         }  # fmt: skip
-        Loads(emit).send(frame, publish)
-        await asyncio.wait_for(ended.wait(), 30)
+        return await played(lambda loads: loads.send(frame, publish))
 
-    asyncio.run(go())
+    told = asyncio.run(go())
     samples = told[0]
     assert samples["numbers"] == [10, 11, 12]
     assert samples["outcomes"] == [2, 0, 0]
@@ -396,16 +406,10 @@ def test_the_kit_sends_without_tasks_and_hears_later_what_became_of_each(
 ) -> None:
     """What is stored, what is refused, and what nobody answers each have their outcome."""
     _, found, marker = made
-    told: list[dict[str, object]] = []
     start = time.monotonic_ns() + 50 * MS
 
-    async def go() -> None:
-        ended, loop = asyncio.Event(), asyncio.get_running_loop()
-
-        def emit(_: str, **fields: object) -> None:
-            told.append(fields)
-            if fields.get("done"):
-                ended.set()
+    async def go() -> list[dict[str, object]]:
+        loop = asyncio.get_running_loop()
 
         async def submit(record: dict[str, object]) -> asyncio.Future[str]:
             future: asyncio.Future[str] = loop.create_future()
@@ -421,10 +425,9 @@ def test_the_kit_sends_without_tasks_and_hears_later_what_became_of_each(
             "load": "l", "marker": marker, "first": 10, "start_ns": start, "until_ns": 3000 * MS,
             "schedule": [0, 0, 0], "picks": [0, 0, 0], "templates": [found[0].frame(marker)],
         }  # fmt: skip
-        Loads(emit).pipe(frame, submit, asyncio.Future.result)
-        await asyncio.wait_for(ended.wait(), 30)
+        return await played(lambda loads: loads.pipe(frame, submit, asyncio.Future.result))
 
-    asyncio.run(go())
+    told = asyncio.run(go())
     samples = told[0]
     assert samples["numbers"] == [10, 11, 12]
     assert samples["outcomes"] == [2, 1, 0]
@@ -440,15 +443,9 @@ def test_a_window_full_of_records_that_nobody_answers_ends_with_the_plan(
 ) -> None:
     """What was sent is told; what waited for room was not sent."""
     _, found, marker = made
-    told: list[dict[str, object]] = []
 
-    async def go() -> None:
-        ended, loop = asyncio.Event(), asyncio.get_running_loop()
-
-        def emit(_: str, **fields: object) -> None:
-            told.append(fields)
-            if fields.get("done"):
-                ended.set()
+    async def go() -> list[dict[str, object]]:
+        loop = asyncio.get_running_loop()
 
         async def submit(_: dict[str, object]) -> asyncio.Future[str]:
             return loop.create_future()
@@ -458,9 +455,8 @@ def test_a_window_full_of_records_that_nobody_answers_ends_with_the_plan(
             "until_ns": 1500 * MS, "in_flight": 2, "schedule": [0] * 5, "picks": [0] * 5,
             "templates": [found[0].frame(marker)],
         }  # fmt: skip
-        Loads(emit).pipe(frame, submit, asyncio.Future.result)
-        await asyncio.wait_for(ended.wait(), 20)
+        return await played(lambda loads: loads.pipe(frame, submit, asyncio.Future.result))
 
-    asyncio.run(go())
+    told = asyncio.run(go())
     assert told[0]["numbers"] == [10, 11]
     assert told[0]["outcomes"] == [2, 2]

@@ -41,7 +41,7 @@ BATCH = 256
 JOIN_PATIENCE = 1.0  # a member for which no partition is left is never told so
 REVOKE_PATIENCE = 2.0  # for handlers at work when a partition goes to another member
 COMMIT_PAUSE = 0.3
-# Between commits, so that one carries many: each costs the broker what storing a record costs it.
+# Between commits, so that one carries many: each is a record that the broker has to store.
 COMMIT_EVERY = 0.02
 LOOK_AGAIN = 1.0  # seconds between looks for new topics of a pattern with open ends
 
