@@ -36,8 +36,22 @@ def test_live_records_are_in_time_while_a_replay_goes_on(lab, loads):
     lab.judge_replay("RPL-11", loads.replay())
 
 
+@pytest.mark.clause("BKP-01")
+def test_a_consumer_tells_under_load_that_it_is_behind(lab, loads):
+    """A consumer hangs while records flow: it tells so, and tells when it has caught up."""
+    lab.needs_profile("backpressure")
+    lab.judge_signal("BKP-01", loads.pressure())
+
+
+@pytest.mark.clause("BKP-02")
+def test_who_can_wait_waits_under_load(lab, loads):
+    """In the same run, producers of the lowest class are held up."""
+    lab.needs_profile("backpressure")
+    lab.judge_held_up("BKP-02", loads.pressure())
+
+
 @pytest.mark.clause("BKP-03")
 def test_pressure_under_load_loses_nothing(lab, loads):
-    """A consumer hangs while records flow: producers that can wait wait, and nothing is lost."""
+    """In the same run nothing that was acknowledged is lost."""
     lab.needs_profile("backpressure")
     lab.judge_pressure("BKP-03", loads.pressure())

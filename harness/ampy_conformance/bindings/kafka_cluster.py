@@ -7,8 +7,6 @@ one of each for every address. Everything here may be called from any thread or 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -35,7 +33,7 @@ ASK_SECONDS = 8.0
 PAUSE = 0.02
 # After this long librdkafka takes a topic for missing, which the broker said at once.
 PROPAGATION_MS = 500
-POLL = 0.5
+FETCH = 0.001  # seconds between looks for answers, while some are expected
 
 REFUSALS = {
     KafkaError.MSG_SIZE_TOO_LARGE: "too_large",
@@ -190,7 +188,7 @@ def committed(consumer: Consumer, partitions: Iterable[Partition]) -> Offsets:
 
 
 class Outlet:
-    """An idempotent producer, with a thread that brings its answers."""
+    """An idempotent producer; whoever sends with it fetches its answers."""
 
     def __init__(self, address: str, patience: float) -> None:
         self.broken = False
@@ -209,11 +207,6 @@ class Outlet:
                 "error_cb": self._error,
             }
         )
-        threading.Thread(target=self._poll, name="kafka-producer", daemon=True).start()
-
-    def _poll(self) -> None:
-        while not self.broken:
-            self._producer.poll(POLL)
 
     def _error(self, error: KafkaError) -> None:
         self.broken = self.broken or error.fatal()
@@ -235,15 +228,15 @@ class Outlet:
         headers: Headers,
         payload: bytes,
         answered: Stored,
-        home: Homeward,
+        answers: Answers,
     ) -> None:
-        """Store a record; `home` brings `answered` its `partition:offset`, or what went wrong.
+        """Store a record; `answers` tells `answered` its `partition:offset`, or what went wrong.
 
         Raises `Refusal` or `Unknown` where the record cannot be sent at all.
         """
 
         def delivered(error: KafkaError | None, message: Message) -> None:
-            home.bring(
+            answers.bring(
                 answered,
                 trouble(error)
                 if error is not None
@@ -255,32 +248,51 @@ class Outlet:
                 topic, value=payload, key=key, headers=headers, on_delivery=delivered
             )
         except KafkaException as error:
+            self._producer.poll(0)  # it may be broken for good, and nobody has heard it
             raise trouble(error.args[0]) from error
         except BufferError as error:
             raise Refusal("throttled", "too many records wait to be sent") from error
+        answers.expect(self._producer)
 
 
-class Homeward:
-    """Brings answers from a client's thread to an event loop, those of one moment together."""
+class Answers:
+    """What has become of records, fetched by the event loop that sent them.
+
+    Not by a thread of the client's: at every record it would fight the loop for the interpreter,
+    which costs more than the record. Several loops may share a producer; each fetches for all.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._answers: deque[tuple[Stored, str | Exception]] = deque()
-        self._told = False
+        self._brought: deque[tuple[Stored, str | Exception]] = deque()
+        self._producers: set[Producer] = set()
+        self._expected = 0
+        self._fetching = False
+
+    def expect(self, producer: Producer) -> None:
+        """Take note of a record that was handed to a producer."""
+        self._expected += 1
+        if not self._fetching:
+            self._fetching = True
+            self._loop.call_later(FETCH, self._fetch)
+        self._producers.add(producer)
 
     def bring(self, answered: Stored, answer: str | Exception) -> None:
-        """Take an answer, in any thread."""
-        self._answers.append((answered, answer))
-        if not self._told:
-            self._told = True
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-                self._loop.call_soon_threadsafe(self._arrive)
+        """Take an answer, on whatever loop it was fetched."""
+        self._brought.append((answered, answer))
 
-    def _arrive(self) -> None:
-        self._told = False  # before the look: what comes now is either seen here or told anew
-        while self._answers:
-            answered, answer = self._answers.popleft()
+    def _fetch(self) -> None:
+        for each in self._producers:
+            each.poll(0)
+        while self._brought:
+            answered, answer = self._brought.popleft()
+            self._expected -= 1
             answered(answer)
+        self._fetching = self._expected > 0
+        if self._fetching:
+            self._loop.call_later(FETCH, self._fetch)
+        else:
+            self._producers.clear()
 
 
 _clusters: dict[str, Cluster] = {}

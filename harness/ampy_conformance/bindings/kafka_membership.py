@@ -38,6 +38,7 @@ POLL_AT_WORK = 0.004  # somebody works on records, and will soon have them commi
 POLL_SLOW_WORK = 0.02
 SLOW = 1.0  # seconds without a sign of that
 BATCH = 256
+PAUSE_AFTER = 0.1  # seconds without room
 JOIN_PATIENCE = 1.0  # a member for which no partition is left is never told so
 REVOKE_PATIENCE = 2.0  # for handlers at work when a partition goes to another member
 COMMIT_PAUSE = 0.3
@@ -129,6 +130,7 @@ class KafkaMembership:
         # What follows is the thread's alone.
         self._taken_over = 0
         self._paused = False
+        self._full_at: float | None = None  # since when there is no room
         self._busy_until = 0.0
         self._current: dict[Partition, Ledger] = {}
 
@@ -196,10 +198,12 @@ class KafkaMembership:
     def _poll(self) -> None:
         while not self._ended.is_set():
             self._carry_out()
+            if self._full():
+                time.sleep(POLL_AT_WORK)
+                continue
             batch = self._batch()
             if batch:
                 self._tell(self._hand_over, batch)
-            self._throttle()
         self._quietly(self.consumer.close)
 
     def _carry_out(self) -> None:
@@ -222,24 +226,31 @@ class KafkaMembership:
             self._loop.call_soon_threadsafe(call, *arguments)
 
     def _batch(self) -> list[tuple[Message, Ledger]]:
-        batch: list[tuple[Message, Ledger]] = []
-        message = self.consumer.poll(self._patience())
-        while message is not None:
+        """Wait for a record, and take those that have come with it."""
+        first = self.consumer.poll(self._patience())
+        batch = [] if first is None else self._mine([first])
+        # One call, not one for each: every call gives the interpreter up, and waits to have it back.
+        room = min(BATCH, self._tuning.max_in_flight - self._unsettled) - 1
+        if batch and room > 0:
+            batch += self._mine(self.consumer.consume(room, 0))
+        if batch:
+            self._busy_until = time.monotonic() + SLOW
+        return batch
+
+    def _mine(self, messages: Sequence[Message]) -> list[tuple[Message, Ledger]]:
+        """Return the records of partitions that are this member's now, and count them."""
+        found: list[tuple[Message, Ledger]] = []
+        for message in messages:
             error = message.error()
             if error is None:
                 ledger = self._current.get((message.topic() or "", message.partition() or 0))
                 if ledger is not None:
-                    batch.append((message, ledger))
-                    self._taken_over += 1
+                    found.append((message, ledger))
             elif error.fatal():
                 self._anew()
                 break
-            if len(batch) >= BATCH or self._unsettled >= self._tuning.max_in_flight:
-                break
-            message = self.consumer.poll(0)
-        if batch:
-            self._busy_until = time.monotonic() + SLOW
-        return batch
+        self._taken_over += len(found)
+        return found
 
     def _anew(self) -> None:
         """Join again, as a new member, after an error that no client survives."""
@@ -248,15 +259,29 @@ class KafkaMembership:
         self.consumer = self._make()
         self._subscribe()
 
-    def _throttle(self) -> None:
-        """Stop fetching while too many records are unsettled."""
-        limit = self._tuning.max_in_flight
-        if not self._paused and self._unsettled >= limit:
-            self._paused = True
-            self._quietly(self.consumer.pause, self._parts())
-        elif self._paused and self._unsettled <= limit // 2:
-            self._paused = False
-            self._quietly(self.consumer.resume, self._parts())
+    def _full(self) -> bool:
+        """Tell whether too many records are unsettled to take more; stop fetching where it lasts.
+
+        To pause throws away what was fetched ahead, to have it all fetched again: whoever is
+        merely busy only waits.
+        """
+        limit, unsettled = self._tuning.max_in_flight, self._unsettled
+        if self._paused:
+            if unsettled <= limit // 2:
+                self._paused = False
+                self._quietly(self.consumer.resume, self._parts())
+            return False
+        if unsettled < (limit if self._full_at is None else limit * 3 // 4):
+            self._full_at = None
+            return False
+        now = time.monotonic()
+        if self._full_at is None:
+            self._full_at = now
+        if now - self._full_at < PAUSE_AFTER:
+            return True
+        self._full_at, self._paused = None, True
+        self._quietly(self.consumer.pause, self._parts())
+        return False
 
     def _parts(self) -> list[TopicPartition]:
         return [TopicPartition(*each) for each in self._current]

@@ -50,7 +50,9 @@ def may_hold(pattern: str, name: str) -> bool:
 
 def headers_of(topic: str, headers: Mapping[str, str]) -> Headers:
     """Return the record headers: the envelope's as they are, and the topic in full."""
-    return list({**headers, TOPIC_HEADER: topic}.items())
+    if TOPIC_HEADER in headers:
+        headers = {name: value for name, value in headers.items() if name != TOPIC_HEADER}
+    return [*headers.items(), (TOPIC_HEADER, topic)]
 
 
 def record_of(message: Message, token: Any = None) -> Record:

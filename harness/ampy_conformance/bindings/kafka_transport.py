@@ -57,7 +57,7 @@ class KafkaTransport:
         self._tuning = tuning
         self._cluster = kafka_cluster.cluster(kafka_cluster.address_of(url))
         self._known: set[str] = set()
-        self._home = kafka_cluster.Homeward(asyncio.get_running_loop())
+        self._answers = kafka_cluster.Answers(asyncio.get_running_loop())
         self._listeners: list[Listener] = []
         # Before anything else: a producer that gets its number while nothing is to be sent
         # needs a round trip for it, one that is in a hurry half a second.
@@ -96,7 +96,7 @@ class KafkaTransport:
 
         try:
             outlet.send(
-                name, self.key(headers), self.headers(topic, headers), payload, heard, self._home
+                name, self.key(headers), self.headers(topic, headers), payload, heard, self._answers
             )
         except Refusal:
             self._known.discard(name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
-from ampy_conformance.bindings.kafka_cluster import Homeward, address_of, trouble
+from ampy_conformance.bindings.kafka_cluster import Answers, address_of, trouble
 from ampy_conformance.bindings.kafka_records import headers_of, short
 from ampy_conformance.bindings.raw import RawDriver, identity
 from ampy_conformance.bindings.transport import Unknown
@@ -38,7 +38,7 @@ class Driver(RawDriver):
 
     async def _connect(self, frame: Frame) -> None:
         self.loop = asyncio.get_running_loop()
-        self.home = Homeward(self.loop)
+        self.answers = Answers(self.loop)
         self.ended = threading.Event()
         self.parted: dict[str, threading.Event] = {}
         self.threads: list[threading.Thread] = []
@@ -54,16 +54,11 @@ class Driver(RawDriver):
             await asyncio.to_thread(self.producer.list_topics, timeout=JOINING)
         except KafkaException as error:
             raise Unknown("not_connected", "Kafka does not answer") from error
-        self._run(self._poll)
 
     def _run(self, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         self.threads.append(thread)
-
-    def _poll(self) -> None:
-        while not self.ended.is_set():
-            self.producer.poll(POLL)
 
     async def _send(
         self, topic: str, headers: dict[str, str], body: bytes, key: str
@@ -79,11 +74,12 @@ class Driver(RawDriver):
                 answer.set_result(said)
 
         def delivered(error: KafkaError | None, _: Message) -> None:
-            self.home.bring(settle, trouble(error) if error is not None else "")
+            self.answers.bring(settle, trouble(error) if error is not None else "")
 
         self.producer.produce(
             short(topic), body, key, headers=headers_of(topic, headers), on_delivery=delivered
         )
+        self.answers.expect(self.producer)
         return answer
 
     async def _join(self, frame: Frame, taken: Callable[[bytes], None]) -> None:

@@ -59,7 +59,8 @@ class KafkaLane(Lane):
         return self._before
 
     def untap(self) -> str:
-        """Return the URL of the listener that leads past the relay."""
+        """Let the observer stop following the log; returns the URL that leads past the relay."""
+        self._observer.untap()
         return self._direct
 
     def observe(self) -> KafkaObserver:

@@ -74,6 +74,7 @@ class KafkaObserver(Observer):
         self._log: list[tuple[Partition, int, WireRecord]] = []
         self._reading = threading.RLock()
         self._over = threading.Event()
+        self._untapped = threading.Event()
         self._follower = threading.Thread(target=self._follow, daemon=True, name="kafka-log")
         if follows:
             self._follower.start()
@@ -84,8 +85,12 @@ class KafkaObserver(Observer):
         """Take note of a record on its way to the broker."""
         self._notify(replace(self._record(raw, t_ns), position="", stream=""))
 
+    def untap(self) -> None:
+        """Stop following the log; it is read when somebody asks."""
+        self._untapped.set()
+
     def _follow(self) -> None:
-        while not self._over.is_set():
+        while not self._over.is_set() and not self._untapped.is_set():
             with self._reading:
                 places = dict(self._next)
             try:

@@ -103,7 +103,9 @@ failure, 6 this run cannot tell (the reason is printed)."""
     "--dedicated-broker", is_flag=True, help="That broker is for tests: its streams may be remade."
 )
 @click.option(
-    "--plots", type=click.Path(path_type=Path, file_okay=False), help="Write pictures (SVG) here."
+    "--plots",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write pictures (SVG) into this folder; made where missing.",
 )
 @click.option("--report", type=click.Path(path_type=Path), help="Keep the JSON Lines report here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the lines of the load as JSON.")
@@ -130,8 +132,8 @@ def command(
     """
     if report is not None and not report.parent.is_dir():
         raise UsageError(f"the folder of {report} does not exist; create it first")
-    if plots is not None and not plots.is_dir():
-        raise UsageError(f"the folder {plots} does not exist; create it first")
+    if plots is not None and not plots.absolute().parent.is_dir():
+        raise UsageError(f"the folder of {plots} does not exist; create it first")
     if quick and duration is not None:
         raise UsageError("--quick has a duration of its own; leave --duration out")
     wish = Wish(
@@ -154,6 +156,7 @@ def command(
     with Watched(quiet=as_json) as watched:
         run.go(whats, watched)
     if plots is not None:
+        plots.mkdir(exist_ok=True)
         for each in pictures(run.loads):
             (plots / each.name).write_text(each.svg, "utf-8")
     if as_json:

@@ -54,13 +54,30 @@ def shape(form: str) -> re.Pattern[str]:
 def from_parts(contract: Contract, domain: str, parts: Mapping[str, str]) -> str:
     """Return the canonical partition key of a domain for these parts (section 7)."""
     form = contract.domains[domain].key.form
-    for name in _places(form):
-        value = parts.get(name)
+    try:
+        return _filled(domain, form, _taker(form)(parts))
+    except KeyError as error:
+        raise MissingPart(f"the key of {domain} needs the part {error.args[0]!r}") from error
+
+
+@functools.lru_cache(maxsize=65536)
+def _filled(domain: str, form: str, values: str | tuple[str, ...]) -> str:
+    """Fill a form; entities come again and again, and errors are not kept."""
+    names = _places(form)
+    parts = dict(zip(names, (values,) if isinstance(values, str) else values, strict=True))
+    for name, value in parts.items():
         if not value:
             raise MissingPart(f"the key of {domain} needs the part {name!r}")
         if "|" in value and "|" in form:
             raise MissingPart(f"the key part {name!r} holds the delimiter '|'")
     return fill(form, parts)
+
+
+@functools.cache
+def _taker(form: str) -> Callable[[Mapping[str, str]], Any]:
+    """Return what takes a form's parts out of a mapping."""
+    names = _places(form)
+    return operator.itemgetter(*names) if names else lambda _: ()
 
 
 @functools.cache

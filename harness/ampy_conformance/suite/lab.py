@@ -441,10 +441,29 @@ class Lab(WireSide):
             raise Inconclusive(open_ones[0])
         self.true(clause, holds=True, says="")
 
+    def judge_signal(self, clause: str, found: Pressed) -> None:
+        """Judge whether a consumer that hangs under load tells so, and tells when it is over."""
+        self._pressed(found)
+        self.must(
+            clause,
+            found.lag > found.high,
+            "the lag does not show the backlog under load",
+            seen=found.lag,
+        )
+        self.must(clause, found.signalled, "a consumer far behind signals nothing under load")
+        self.must(clause, found.recovered, "the signal stays up after recovery under load")
+        self.note(f"{clause}: up to {found.lag} records waited, the signal rose and fell")
+
+    def judge_held_up(self, clause: str, found: Pressed) -> None:
+        """Judge whether, under load, who can wait waits for a consumer that is far behind."""
+        self._pressed(found)
+        self.covered(found.signalled, "nobody was told that the consumer is behind")
+        self.must(clause, found.waited, f"no record of {found.low} was held up under load")
+        self.note(f"{clause}: {found.waited} records of {found.low} held up")
+
     def judge_pressure(self, clause: str, found: Pressed) -> None:
         """Judge what a consumer that hangs does to a load: who can wait waits, and nothing is lost."""
-        self.controlled = True
-        self.covered(found.hung, "the consumer that had to hang was given nothing")
+        self._pressed(found)
         self.true(
             clause,
             not found.lost,
@@ -461,6 +480,11 @@ class Lab(WireSide):
             f"{clause}: {found.waited} records of {found.low} held up, {found.urgent_refused} of "
             f"{found.urgent} urgent ones refused, {found.acknowledged} acknowledged and delivered"
         )
+
+    def _pressed(self, found: Pressed) -> None:
+        self.controlled = True
+        self.covered(found.hung, "the consumer that had to hang was given nothing")
+        self.covered(found.backlog > found.high, "the consumer that hung was not far behind")
 
     # -- fitness ------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ REPLAYED, REPLAY_SHARE = "bars", 0.25
 URGENT, LOW, PRESSED_RATE = "orders", "C", 150.0
 PRESSURE = {"lag_high": 20, "lag_low": 5, "publish_timeout_ms": 1000}
 HELD_NS = 500_000_000
+LOOK, RECOVERY = 0.25, 15.0  # seconds between looks at a consumer's lag, and for it to be told over
 # What the contract gives as its target, records a second (section 13).
 TARGET = 10_000
 BINDING, CONTROL = "binding", "control"
@@ -122,14 +123,16 @@ class Loading:
         ):
             seconds = max(4.0, shape.stretch / 2)
             hanging = Hanging(binding, URGENT)
-            release = threading.Timer(seconds * 0.6, hanging.release)
+            hangs = seconds * 0.6
+            release = threading.Timer(hangs, hanging.release)
             self.tell("a consumer hangs while records flow", seconds)
             release.start()
-            try:
-                one = binding.stretch(seconds, 0.0, shape.drain + 3.0, f"{seed} pressure")
-            finally:
-                release.cancel()
-                hanging.release()
+            with hanging.watched():
+                try:
+                    one = binding.stretch(seconds, 0.0, shape.drain + 3.0, f"{seed} pressure")
+                finally:
+                    release.cancel()
+                    hanging.release()
             good = {n for n, each in enumerate(one.outcomes) if each == 0}
             missing = {n for n in good if one.latency[n] == LOST}
             stored: set[int] = set()
@@ -150,6 +153,10 @@ class Loading:
             urgent = [n for n, each in enumerate(one.domains) if each == URGENT]
             return Pressed(
                 hung=hanging.held,
+                backlog=sum(n in good and one.returned[n] < hangs * 1e9 for n in urgent),
+                lag=hanging.lag,
+                signalled=hanging.signalled,
+                recovered=hanging.recovered,
                 low=low,
                 waited=len(waited),
                 acknowledged=len(good),
@@ -420,9 +427,18 @@ class Loading:
 
 @dataclass(frozen=True)
 class Pressed:
-    """What became of records while a consumer hung: counts. `waited`: those of a domain that can."""
+    """What became of records while a consumer hung: counts.
+
+    `backlog`: urgent records that were acknowledged while it hung, `lag`: the most that its binding
+    said were waiting for it; `signalled` and `recovered`: whether producers were told of it, and
+    told when it was over. `waited`: records of a domain that can.
+    """
 
     hung: int
+    backlog: int
+    lag: int
+    signalled: bool
+    recovered: bool
     low: str
     waited: int
     acknowledged: int
@@ -430,6 +446,7 @@ class Pressed:
     lost: int
     urgent: int
     urgent_refused: int
+    high: int = PRESSURE["lag_high"]
 
 
 class Hanging:
@@ -440,7 +457,8 @@ class Hanging:
         self._lock = threading.Lock()
         self._open: list[str] = []
         self._released = False
-        self.held = 0
+        self.held = self.lag = 0
+        self.signalled = self.recovered = False
         self._driver.on_event("hanging", self._take)
         side.subscribe("hanging", domain, side.env, start="latest", credit=1)
 
@@ -465,6 +483,29 @@ class Hanging:
             waiting, self._open = self._open, []
             self._released = True
         self._settle(waiting)
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Ask again and again how far it is behind, and at the end wait until it is no longer."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self._watch, args=(ended,), daemon=True)
+        thread.start()
+        try:
+            yield
+            deadline = time.monotonic() + RECOVERY
+            while not self.recovered and thread.is_alive() and time.monotonic() < deadline:
+                time.sleep(LOOK)
+        finally:
+            ended.set()
+            thread.join()
+
+    def _watch(self, ended: threading.Event) -> None:
+        with contextlib.suppress(DriverError):  # whoever sends the load is told of it
+            while not ended.wait(LOOK):
+                answer = self._driver.request("lag", subscription="hanging")
+                self.lag = max(self.lag, answer["lag"])
+                self.signalled = self.signalled or answer["signalled"]
+                self.recovered = self.signalled and self._released and not answer["signalled"]
 
 
 @dataclass(frozen=True)
