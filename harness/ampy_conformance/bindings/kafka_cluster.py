@@ -236,12 +236,7 @@ class Outlet:
         """
 
         def delivered(error: KafkaError | None, message: Message) -> None:
-            answers.bring(
-                answered,
-                trouble(error)
-                if error is not None
-                else f"{message.partition()}:{message.offset()}",
-            )
+            answers.bring(answered, error, message)
 
         try:
             self._producer.produce(
@@ -262,9 +257,15 @@ class Answers:
     which costs more than the record. Several loops may share a producer; each fetches for all.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        refused: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """`refused` is told the topic of each record that the broker has refused."""
         self._loop = loop
-        self._brought: deque[tuple[Stored, str | Exception]] = deque()
+        self._refused = refused
+        self._brought: deque[tuple[Stored, KafkaError | None, Message]] = deque()
         self._producers: set[Producer] = set()
         self._expected = 0
         self._fetching = False
@@ -277,16 +278,22 @@ class Answers:
             self._loop.call_later(FETCH, self._fetch)
         self._producers.add(producer)
 
-    def bring(self, answered: Stored, answer: str | Exception) -> None:
+    def bring(self, answered: Stored, error: KafkaError | None, message: Message) -> None:
         """Take an answer, on whatever loop it was fetched."""
-        self._brought.append((answered, answer))
+        self._brought.append((answered, error, message))
 
     def _fetch(self) -> None:
         for each in self._producers:
             each.poll(0)
         while self._brought:
-            answered, answer = self._brought.popleft()
+            answered, error, message = self._brought.popleft()
             self._expected -= 1
+            if error is None:
+                answered(f"{message.partition()}:{message.offset()}")
+                continue
+            answer = trouble(error)
+            if isinstance(answer, Refusal):
+                self._refused(message.topic() or "")
             answered(answer)
         self._fetching = self._expected > 0
         if self._fetching:

@@ -57,7 +57,8 @@ class KafkaTransport:
         self._tuning = tuning
         self._cluster = kafka_cluster.cluster(kafka_cluster.address_of(url))
         self._known: set[str] = set()
-        self._answers = kafka_cluster.Answers(asyncio.get_running_loop())
+        # A topic whose records are refused may be gone.
+        self._answers = kafka_cluster.Answers(asyncio.get_running_loop(), self._known.discard)
         self._listeners: list[Listener] = []
         # Before anything else: a producer that gets its number while nothing is to be sent
         # needs a round trip for it, one that is in a hurry half a second.
@@ -89,14 +90,14 @@ class KafkaTransport:
                 await outlet.know(name)
             self._known.add(name)
 
-        def heard(answer: str | Exception) -> None:
-            if isinstance(answer, Refusal):
-                self._known.discard(name)  # the topic may be gone
-            answered(answer)
-
         try:
             outlet.send(
-                name, self.key(headers), self.headers(topic, headers), payload, heard, self._answers
+                name,
+                self.key(headers),
+                self.headers(topic, headers),
+                payload,
+                answered,
+                self._answers,
             )
         except Refusal:
             self._known.discard(name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
-from ampy_conformance.bindings.kafka_cluster import Answers, address_of, trouble
+from ampy_conformance.bindings.kafka_cluster import Answers, address_of
 from ampy_conformance.bindings.kafka_records import headers_of, short
 from ampy_conformance.bindings.raw import RawDriver, identity
 from ampy_conformance.bindings.transport import Unknown
@@ -73,8 +73,8 @@ class Driver(RawDriver):
             else:
                 answer.set_result(said)
 
-        def delivered(error: KafkaError | None, _: Message) -> None:
-            self.answers.bring(settle, trouble(error) if error is not None else "")
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            self.answers.bring(settle, error, message)
 
         self.producer.produce(
             short(topic), body, key, headers=headers_of(topic, headers), on_delivery=delivered
