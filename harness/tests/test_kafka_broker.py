@@ -502,6 +502,15 @@ def test_a_users_kafka_serves_lanes_and_its_tap_is_its_log(kafka: EmbeddedKafka)
         assert wire.wait_for(lambda each: each.payload == b"raw", 10.0) is not None
         assert bodies(wire.tap()) == [b"raw"]
         assert (given.ours, lane.approach()) == (False, None)
+        # For a load nobody follows the log, which then is read when it is asked for.
+        followers = [each for each in threading.enumerate() if each.name == "kafka-log"]
+        lane.untap()
+        for each in followers:
+            each.join(10)
+        assert not any(each.is_alive() for each in followers)
+        assert followers
+        wire.publish(TOPIC, KEYED, b"more")
+        assert bodies(wire.records()) == [b"raw", b"more"]
         for refuse in (given.kill, given.restart, given.freeze):
             with pytest.raises(BrokerError):
                 refuse()

@@ -15,8 +15,8 @@ pytest.importorskip("confluent_kafka")
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from ampy_conformance.bindings import kafka_cluster
-from ampy_conformance.bindings.kafka_membership import Ledger
+from ampy_conformance.bindings import kafka_cluster, raw_kafka
+from ampy_conformance.bindings.kafka_membership import PAUSE_AFTER, KafkaMembership, Ledger
 from ampy_conformance.bindings.kafka_records import exact, may_hold, short
 from ampy_conformance.bindings.kafka_transport import KafkaTransport
 from ampy_conformance.bindings.transport import Refusal, Tuning, Unknown, acknowledged
@@ -91,6 +91,18 @@ class Bench:
             await each.leave()
         for each in self.transports:
             await each.close()
+
+    def fill(self, count):
+        """Store so many records on one partition, by a client of its own."""
+        producer = Producer({"bootstrap.servers": kafka_cluster.address_of(self.server.url)})
+        for number in range(count):
+            producer.produce(
+                self.topic,
+                str(number),
+                headers=[("topic", f"{self.topic}.XNAS.AAPL"), ("partition_key", "a")],
+                partition=0,
+            )
+        assert not producer.flush(20)
 
     def committed(self, partition=0):
         """Return what the broker has stored for the group, asked by a client of its own."""
@@ -489,3 +501,75 @@ async def test_a_frozen_broker_promises_nothing(mine):
     finally:
         os.kill(mine.server.pid, signal.SIGCONT)
     assert await mine.publish(transport, "c")
+
+
+class Counted(Consumer):
+    """Tells how often it was made to throw away what it had fetched."""
+
+    pauses = 0
+
+    def pause(self, partitions):
+        Counted.pauses += 1
+        super().pause(partitions)
+
+
+class Counting(KafkaMembership):
+    def _make(self):
+        return Counted({**kafka_cluster.settings(self._cluster.address), **self.options()})
+
+
+class CountingTransport(KafkaTransport):
+    membership = Counting
+
+
+@pytest.mark.slow
+@bench
+async def test_who_is_merely_busy_keeps_what_was_fetched(mine):
+    """To pause has everything fetched again: only a member that is without room for long does it."""
+    Counted.pauses = 0
+    await mine.partitions(1)
+    await asyncio.to_thread(mine.fill, 3000)
+    transport = await mine.transport(CountingTransport)
+    taken, settled = [], []
+    member = await mine.member(transport, taken.append)
+
+    async def work(upto):
+        while len(settled) < upto:
+            await until(lambda: len(taken) > len(settled))
+            batch = taken[len(settled) : len(settled) + 64]
+            settled.extend(batch)
+            await member.ack(batch, lambda *_: None)
+            await asyncio.sleep(PAUSE_AFTER / 20)
+
+    await work(2000)
+    assert not Counted.pauses
+    await until(lambda: Counted.pauses == 1)
+    assert len(taken) - len(settled) == TUNING.max_in_flight
+    await work(3000)
+    assert [each.position for each in taken] == [f"0:{number}" for number in range(3000)]
+
+
+@bench
+async def test_the_raw_control_waits_for_no_batch(mine):
+    """A call that may wait for several records waits for all of them, and the first is late."""
+    calls = []
+
+    class Noting(Consumer):
+        def consume(self, count, timeout):
+            calls.append((count, timeout))
+            return super().consume(count, timeout)
+
+    await mine.partitions(1)
+    raw_kafka.Consumer, genuine = Noting, raw_kafka.Consumer
+    driver, taken = raw_kafka.Driver(lambda *_, **__: None), []
+    try:
+        await driver._connect({"url": mine.server.url})
+        join = {"subscription": "s", "group": mine.group, "pattern": mine.topic + ".>"}
+        await driver._join({**join, "start": "earliest"}, taken.append)
+        await asyncio.to_thread(mine.fill, 300)
+        await until(lambda: len(taken) == 300)
+    finally:
+        raw_kafka.Consumer = genuine
+        await driver._leave()
+    assert any(count > 1 for count, _ in calls)
+    assert all(count == 1 or not timeout for count, timeout in calls)
