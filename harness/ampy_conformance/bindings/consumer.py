@@ -299,7 +299,7 @@ class ConsumerCore:
         actions: list[Action] = []
         if self._gathering:
             return actions
-        if len(self._ready) > 1:
+        if self._ready:
             self._look_ahead()
         while self._ready:
             if self.unsettled >= self.credit:

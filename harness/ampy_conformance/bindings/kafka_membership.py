@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # How long a poll lasts: orders wait for its end, records and answers end it at once.
 POLL = 0.1
-POLL_AT_WORK = 0.004  # somebody works on records, and will soon have them committed
+POLL_AT_WORK = 0.008  # somebody works on records, and will soon have them committed
 POLL_SLOW_WORK = 0.02
 SLOW = 1.0  # seconds without a sign of that
 BATCH = 256

@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS replays (scope TEXT, request TEXT, PRIMARY KEY (scope
 
 # States in memory; beyond, all are asked for again.
 STATES = 65536
+FEW = 16  # ids that are asked about by name
 
 
 @dataclass
@@ -64,18 +65,26 @@ class Store:
         self._change = _Change()
         self._states: dict[tuple[str, str], Mapping[str, Any] | None] = {}
         self._version = -1  # of the file, as others have left it
+        self._current = False  # whether that was asked in this batch
 
     # -- batches ------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         """Begin a batch, or go on with the one that has begun."""
         if not self._depth:
-            version = self._db.execute("PRAGMA data_version").fetchone()[0]
-            if version != self._version or len(self._states) > STATES:
-                self._version = version  # another member has written
-                self._states.clear()
+            self._current = False
         self._depth += 1
         return self
+
+    def _refresh(self) -> None:
+        """Forget the states in memory where another member has written; once a batch."""
+        if self._current:
+            return
+        self._current = True
+        version = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version or len(self._states) > STATES:
+            self._version = version
+            self._states.clear()
 
     def __exit__(self, *_: object) -> None:
         """Write what has changed; the end of the outermost batch is the moment it is durable."""
@@ -114,10 +123,19 @@ class Store:
 
     def look(self, ids: Sequence[str]) -> None:
         """Ask about many ids at once: what `seen` and `attempts` then say of them in this batch."""
-        change, asked = self._change, (self._scope, json.dumps(ids))
+        change = self._change
         change.looked.update(ids)
-        change.found.update(each for (each,) in self._db.execute(LOOK_SEEN, asked))
-        change.tried.update(self._db.execute(LOOK_TRIED, asked).fetchall())
+        # One statement: each takes a lock of its own, which costs more than the look.
+        if len(ids) <= FEW:
+            asked, question = (self._scope, *ids, *(None,) * (FEW - len(ids))), LOOK_FEW
+        else:
+            asked, question = (self._scope, json.dumps(ids)), LOOK_MANY
+        rows = self._db.execute(question, asked * 2)
+        for identity, attempts in rows:
+            if attempts:
+                change.tried[identity] = attempts
+            else:
+                change.found.add(identity)
 
     # -- what was handled ---------------------------------------------------------------
 
@@ -176,6 +194,7 @@ class Store:
     def state(self, domain: str, key: str) -> Mapping[str, Any] | None:
         """Return the state of an entity."""
         with self:
+            self._refresh()
             if (domain, key) not in self._states:
                 query = "SELECT state FROM states WHERE scope=? AND domain=? AND key=?"
                 row = self._db.execute(query, (self._scope, domain, key)).fetchone()
@@ -237,8 +256,12 @@ def number_of(position: str) -> int:
 
 
 IS_SEEN = "SELECT 1 FROM seen WHERE scope=? AND id=?"
-LOOK_SEEN = "SELECT id FROM seen WHERE scope=? AND id IN (SELECT value FROM json_each(?))"
-LOOK_TRIED = "SELECT id, n FROM attempts WHERE scope=? AND id IN (SELECT value FROM json_each(?))"
+LOOK = (
+    "SELECT id, 0 FROM seen WHERE scope=? AND id IN ({0}) "
+    "UNION ALL SELECT id, n FROM attempts WHERE scope=? AND id IN ({0})"
+)
+LOOK_FEW = LOOK.format(", ".join("?" * FEW))
+LOOK_MANY = LOOK.format("SELECT value FROM json_each(?)")
 SEEN = "INSERT OR IGNORE INTO seen VALUES (?, ?)"
 FORGET = "DELETE FROM attempts WHERE scope=? AND id=?"
 BEGIN = (

@@ -29,6 +29,7 @@ AT_ONCE = 64
 # How long a record waits for those that the broker has behind it: large ones come one in a turn of
 # the loop, and each batch is two transactions.
 GATHER_SECONDS = 0.01
+SOONEST = 0.005  # seconds between looks at what is due
 
 
 class Subscription:
@@ -58,7 +59,6 @@ class Subscription:
         self.group = group
         self.membership: Membership | None = None
         self.alarm: pressure.Alarm | None = None
-        self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._arrived: list[Record] = []
         self._beginning: asyncio.Handle | None = None
@@ -66,7 +66,8 @@ class Subscription:
         self._closing = False
         self._waiting: dict[int, asyncio.Future[bool]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._lasting = [asyncio.ensure_future(self._tick())]
+        self._lasting: list[asyncio.Task[None]] = []
+        self._timer: asyncio.TimerHandle | None = None
 
     def taken(self, record: Record) -> None:
         """Take a record from the broker; those that it has ready are begun together."""
@@ -143,7 +144,7 @@ class Subscription:
                 self._start(self.membership.progress(live(each.records)))
         if done:
             self._start(self._ack(done))
-        self._wake.set()
+        self._plan()
 
     def _start(self, work: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.ensure_future(work)
@@ -201,16 +202,22 @@ class Subscription:
         )
         self.count_dead(record)
 
-    async def _tick(self) -> None:
-        while True:
-            self._wake.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self.core.wake(time.monotonic()))
-            with self.store:
-                actions = self.core.tick(time.monotonic())
-            self.act(actions)
-            self._wake.clear()
-            await asyncio.sleep(min(0.005, self.core.wake(time.monotonic())))
+    def _plan(self) -> None:
+        """Be called again when the core has something to do; earlier does no harm."""
+        if self._closing:
+            return
+        due = self._loop.time() + max(SOONEST, self.core.wake(time.monotonic()))
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        with self.store:
+            actions = self.core.tick(time.monotonic())
+        self.act(actions)
 
     # -- lag ----------------------------------------------------------------------------
 
@@ -264,6 +271,8 @@ class Subscription:
         for each in self._lasting:
             each.cancel()
         self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
         if self._beginning is not None:
             self._beginning.cancel()
         if self.membership is not None:
