@@ -544,7 +544,8 @@ async def test_who_is_merely_busy_keeps_what_was_fetched(mine):
     await work(2000)
     assert not Counted.pauses
     await until(lambda: Counted.pauses == 1)
-    assert len(taken) - len(settled) == TUNING.max_in_flight
+    limit = TUNING.max_in_flight
+    assert limit * 3 // 4 <= len(taken) - len(settled) <= limit
     await work(3000)
     assert [each.position for each in taken] == [f"0:{number}" for number in range(3000)]
 
