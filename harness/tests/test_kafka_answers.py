@@ -99,6 +99,25 @@ def test_what_is_refused_is_told_with_its_topic():
     asyncio.run(run())
 
 
+def test_one_who_cannot_take_his_answer_keeps_none_from_the_others():
+    async def run():
+        producer, told, logged = Producer(), [], []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: logged.append(context["exception"]))
+        answers = Answers(loop)
+
+        def broken(answer):
+            raise ValueError(answer)
+
+        for answered in (broken, told.append, told.append):
+            answers.expect(producer)
+            producer.ready.append((answers, answered, None, 7))
+        await until(lambda: len(told) == 2)
+        assert [type(each) for each in logged] == [ValueError]
+
+    asyncio.run(run())
+
+
 def test_a_loop_that_fetches_for_another_leaves_it_the_telling():
     """A producer is the process's: an answer is told on the loop that waits for it."""
     producer, where = Producer(), {}

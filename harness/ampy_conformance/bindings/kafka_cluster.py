@@ -283,23 +283,27 @@ class Answers:
         self._brought.append((answered, error, message))
 
     def _fetch(self) -> None:
-        for each in self._producers:
-            each.poll(0)
-        while self._brought:
-            answered, error, message = self._brought.popleft()
-            self._expected -= 1
-            if error is None:
-                answered(f"{message.partition()}:{message.offset()}")
-                continue
-            answer = trouble(error)
-            if isinstance(answer, Refusal):
-                self._refused(message.topic() or "")
-            answered(answer)
-        self._fetching = self._expected > 0
-        if self._fetching:
-            self._loop.call_later(FETCH, self._fetch)
-        else:
-            self._producers.clear()
+        try:
+            for each in self._producers:
+                each.poll(0)
+            while self._brought:
+                self._expected -= 1
+                self._pass_on(*self._brought.popleft())
+        finally:  # whatever one of those who wait does with its answer, the others get theirs
+            self._fetching = self._expected > 0
+            if self._fetching:
+                self._loop.call_later(FETCH, self._fetch)
+            else:
+                self._producers.clear()
+
+    def _pass_on(self, answered: Stored, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            answered(f"{message.partition()}:{message.offset()}")
+            return
+        answer = trouble(error)
+        if isinstance(answer, Refusal):
+            self._refused(message.topic() or "")
+        answered(answer)
 
 
 _clusters: dict[str, Cluster] = {}
