@@ -227,6 +227,17 @@ def test_the_verb_tells_and_keeps_a_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_replay_beside_the_load_can_be_had_alone() -> None:
+    done = conform(
+        "load", "mem", "--quick", "--only", "replay", "--rate", "50", "--seed", "4",
+        "--domains", "orders,bars", "--json",
+    )  # fmt: skip
+    (line,) = json.loads(done.stdout)["loads"]
+    assert (line["what"], line["replayed"] > 0) == ("replay", True)
+    assert {each["clause"] for each in line["limits"]} == {"SLO-01", "SLO-02"}
+
+
+@pytest.mark.slow
 def test_a_rate_that_the_machine_cannot_offer_decides_nothing() -> None:
     """No Python process moves so many records: the raw client beside the binding shows it."""
     done = conform(

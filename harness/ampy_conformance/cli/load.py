@@ -24,7 +24,7 @@ from ampy_conformance.load.schedule import mix_of
 from ampy_conformance.report import lines, loads
 from ampy_conformance.report.outcomes import Exit
 from ampy_conformance.report.plots import pictures
-from ampy_conformance.suite.loading import Loading, Wish
+from ampy_conformance.suite.loading import Loading, Replayed, Wish
 from ampy_conformance.suite.session import Options, Session
 from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed, NotRun
 
@@ -89,7 +89,9 @@ failure, 6 this run cannot tell (the reason is printed)."""
 )
 @click.option("--quick", is_flag=True, help="One short look: proves gross failures, never a pass.")
 @click.option(
-    "--only", type=click.Choice(["latency", "throughput"]), help="One of the two; default: both."
+    "--only",
+    type=click.Choice(["latency", "throughput", "replay"]),
+    help="One run: the latency, the throughput (default: these two), or the latency beside a replay (RPL-11).",
 )
 @click.option(
     "--in-flight",
@@ -192,7 +194,11 @@ class _Run:
                 loading.offered()
                 for each in whats:
                     try:
-                        getattr(loading, each)()
+                        found = getattr(loading, each)()
+                        if isinstance(found, Replayed) and found.delivered != found.asked:
+                            self.undecided.append(
+                                f"replay: {found.delivered} of {found.asked} replayed records came"
+                            )
                     except (Inconclusive, NotClaimed, NotRun) as error:
                         self.undecided.append(f"{each}: {error}")
             finally:
