@@ -463,7 +463,7 @@ class Lab(WireSide):
 
     def judge_pressure(self, clause: str, found: Pressed) -> None:
         """Judge what a consumer that hangs does to a load: who can wait waits, and nothing is lost."""
-        self._pressed(found)
+        self._hung(found)
         self.true(
             clause,
             not found.lost,
@@ -481,9 +481,12 @@ class Lab(WireSide):
             f"{found.urgent} urgent ones refused, {found.acknowledged} acknowledged and delivered"
         )
 
-    def _pressed(self, found: Pressed) -> None:
+    def _hung(self, found: Pressed) -> None:
         self.controlled = True
         self.covered(found.hung, "the consumer that had to hang was given nothing")
+
+    def _pressed(self, found: Pressed) -> None:
+        self._hung(found)
         self.covered(found.backlog > found.high, "the consumer that hung was not far behind")
 
     # -- fitness ------------------------------------------------------------------------

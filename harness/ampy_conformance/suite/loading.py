@@ -502,10 +502,11 @@ class Hanging:
     def _watch(self, ended: threading.Event) -> None:
         with contextlib.suppress(DriverError):  # whoever sends the load is told of it
             while not ended.wait(LOOK):
+                released = self._released  # before the question: the answer may be of before it
                 answer = self._driver.request("lag", subscription="hanging")
                 self.lag = max(self.lag, answer["lag"])
                 self.signalled = self.signalled or answer["signalled"]
-                self.recovered = self.signalled and self._released and not answer["signalled"]
+                self.recovered = self.signalled and released and not answer["signalled"]
 
 
 @dataclass(frozen=True)
