@@ -65,6 +65,46 @@ def test_a_state_that_another_member_has_changed_is_read_anew(stores):
     assert other.state("bars", "k") == {"at": 2}
 
 
+def test_a_dead_letter_of_another_member_is_known_and_its_attempts_are_over(stores):
+    one, other = stores
+    assert not other.buried("buried||7")
+    other.begin("a")
+    one.begin("a")
+    one.bury("a", "buried||7", ("k", "7"))
+    one.bury("b", "buried||8", None)  # out of a replay: nobody hands that place out again
+    with other:
+        assert other.buried("buried||7")
+        assert not other.buried("buried||8")
+        assert not other.seen(("a",))  # a redrive is handled
+        assert other.attempts("a") == 0
+    assert other.watermarks() == {"k": "7"}
+    other.bury("c", "buried||9", ("k", "9"))
+    assert one.buried("buried||9")
+    assert other.buried("buried||9")
+
+
+def test_what_is_begun_behind_its_end_counts_anew(stores):
+    one, other = stores
+    one.begin("a")
+    with one:
+        one.mark(("a",))
+        one.begin("a")
+    assert other.seen(("a",))
+    assert other.attempts("a") == 1
+
+
+def test_groups_do_not_share_what_they_have_seen(tmp_path):
+    made = [Store(str(tmp_path), group) for group in ("a/b", "a_b", "../a")]
+    made[0].mark(("id",), watermark=("k", "1"))
+    made[0].bury("x", "buried||1", ("k", "2"))
+    assert [each.seen(("id",)) for each in made] == [True, False, False]
+    assert [each.buried("buried||1") for each in made] == [True, False, False]
+    assert [each.watermarks() for each in made] == [{"k": "2"}, {}, {}]
+    for each in made:
+        each.close()
+    assert {each.parent for each in tmp_path.rglob("*")} == {tmp_path}
+
+
 def test_attempts_of_two_members_add_up(stores):
     one, other = stores
     with one, other:

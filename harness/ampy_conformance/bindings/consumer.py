@@ -278,7 +278,9 @@ class ConsumerCore:
 
     def duplicate(self, record: Record) -> bool:
         """Tell whether the record, or its like, took effect already, or is a dead letter."""
-        return self.store.seen(record.ids if record.replay else (*record.ids, record.burial))
+        return self.store.seen(record.ids) or (
+            record.replay is None and self.store.buried(record.burial)
+        )
 
     def tried(self, record: Record) -> int:
         """Return how often a handler was called for the record before."""
@@ -321,7 +323,6 @@ class ConsumerCore:
                 self._admit(record)
                 if not record.refused:
                     ids += record.ids
-                    ids.append(record.burial)
         if ids:
             self.store.look(ids)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from dataclasses import dataclass, field
@@ -12,17 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS seen (scope TEXT, id TEXT, PRIMARY KEY (scope, id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS attempts (scope TEXT, id TEXT, n INTEGER, PRIMARY KEY (scope, id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS watermarks (scope TEXT, key TEXT, number INTEGER, position TEXT, PRIMARY KEY (scope, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS states (scope TEXT, domain TEXT, key TEXT, state TEXT, PRIMARY KEY (scope, domain, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS replays (scope TEXT, request TEXT, PRIMARY KEY (scope, request)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS records (id TEXT PRIMARY KEY, tries INTEGER, done INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS burials (n INTEGER PRIMARY KEY, id TEXT);
+CREATE TABLE IF NOT EXISTS watermarks (key TEXT PRIMARY KEY, number INTEGER, position TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS states (domain TEXT, key TEXT, state TEXT, PRIMARY KEY (domain, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS replays (request TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
 # States in memory; beyond, all are asked for again.
 STATES = 65536
-FEW = 16  # ids that are asked about by name
+FEW = 16  # ids that are asked about by name; more cost more than to pack them
 
 
 @dataclass
@@ -32,6 +33,7 @@ class _Change:
     seen: dict[str, None] = field(default_factory=dict)
     begun: dict[str, int] = field(default_factory=dict)  # attempts to add
     over: dict[str, None] = field(default_factory=dict)  # attempts to forget, before that
+    buried: list[str] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
     states: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     looked: set[str] = field(default_factory=set)
@@ -40,23 +42,26 @@ class _Change:
 
     @property
     def empty(self) -> bool:
-        return not (self.seen or self.begun or self.over or self.places or self.states)
+        return not (
+            self.seen or self.begun or self.over or self.buried or self.places or self.states
+        )
 
 
 class Store:
-    """A SQLite file in the state directory, shared by the members of a group.
+    """A SQLite file in the state directory, one a group, shared by the group's members.
 
     Changes of a batch (`with store:`) are written in one transaction at its end, before anybody
     is told of them; outside of one, each change is a batch of its own. In WAL mode with
     synchronous=NORMAL a commit survives the death of the process; it may not survive the loss
-    of power.
+    of power. Questions are asked outside of the transaction: a member that is stopped while it
+    thinks would keep the file from the others.
     """
 
     def __init__(self, folder: str, group: str) -> None:
-        self._open(str(Path(folder) / "state.sqlite"), group)
+        name = hashlib.blake2b(group.encode(), digest_size=12).hexdigest()
+        self._open(str(Path(folder) / f"group-{name}.sqlite"))
 
-    def _open(self, file: str, group: str) -> None:
-        self._scope = group
+    def _open(self, file: str) -> None:
         self._db = sqlite3.connect(file, isolation_level=None, timeout=10)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
@@ -64,6 +69,8 @@ class Store:
         self._depth = 0
         self._change = _Change()
         self._states: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+        self._buried: set[str] = set()
+        self._burials = 0  # how many of them, of all members, were read
         self._version = -1  # of the file, as others have left it
         self._current = False  # whether that was asked in this batch
 
@@ -82,8 +89,13 @@ class Store:
             return
         self._current = True
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._version or len(self._states) > STATES:
+        if version != self._version:
             self._version = version
+            self._states.clear()
+            for number, each in self._db.execute(BURIED, (self._burials,)):
+                self._burials = number
+                self._buried.add(each)
+        elif len(self._states) > STATES:
             self._states.clear()
 
     def __exit__(self, *_: object) -> None:
@@ -95,24 +107,26 @@ class Store:
                 self._write(change)
 
     def _write(self, change: _Change) -> None:
-        scope, many = self._scope, self._db.executemany
+        many = self._db.executemany
         try:
             self._db.execute("BEGIN IMMEDIATE")
             if change.over:
-                many(FORGET, [(scope, each) for each in change.over])
-            if change.begun:
-                many(BEGIN, [(scope, each, more) for each, more in change.begun.items()])
+                many(FORGET, [(each,) for each in change.over if each not in change.seen])
             if change.seen:
-                many(SEEN, [(scope, each) for each in change.seen])
+                many(SEEN, [(each,) for each in change.seen])
+            if change.begun:  # after it was marked, where it was
+                many(BEGIN, list(change.begun.items()))
+            if change.buried:
+                many(BURY, [(each,) for each in change.buried])
             if change.states:
                 many(
                     STATE,
-                    [(scope, *each, json.dumps(state)) for each, state in change.states.items()],
+                    [(*each, json.dumps(state)) for each, state in change.states.items()],
                 )
             if change.places:
                 many(
                     PLACE,
-                    [(scope, key, number_of(place), place) for key, place in change.places.items()],
+                    [(key, number_of(place), place) for key, place in change.places.items()],
                 )
             self._db.execute("COMMIT")
         except BaseException:
@@ -120,6 +134,7 @@ class Store:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        self._buried.update(change.buried)
 
     def look(self, ids: Sequence[str]) -> None:
         """Ask about many ids at once: what `seen` and `attempts` then say of them in this batch."""
@@ -127,15 +142,14 @@ class Store:
         change.looked.update(ids)
         # One statement: each takes a lock of its own, which costs more than the look.
         if len(ids) <= FEW:
-            asked, question = (self._scope, *ids, *(None,) * (FEW - len(ids))), LOOK_FEW
+            rows = self._db.execute(LOOK.format(", ".join("?" * len(ids))), ids)
         else:
-            asked, question = (self._scope, json.dumps(ids)), LOOK_MANY
-        rows = self._db.execute(question, asked * 2)
-        for identity, attempts in rows:
+            rows = self._db.execute(LOOK_MANY, (json.dumps(ids),))
+        for identity, attempts, done in rows:
+            if done:
+                change.found.add(identity)
             if attempts:
                 change.tried[identity] = attempts
-            else:
-                change.found.add(identity)
 
     # -- what was handled ---------------------------------------------------------------
 
@@ -145,12 +159,15 @@ class Store:
         for each in ids:
             if each in change.seen or each in change.found:
                 return True
-            if (
-                each not in change.looked
-                and self._db.execute(IS_SEEN, (self._scope, each)).fetchone()
-            ):
+            if each not in change.looked and self._db.execute(IS_SEEN, (each,)).fetchone():
                 return True
         return False
+
+    def buried(self, burial: str) -> bool:
+        """Tell whether the record in a place is a dead letter already."""
+        with self:
+            self._refresh()
+            return burial in self._buried or burial in self._change.buried
 
     def mark(
         self,
@@ -188,27 +205,26 @@ class Store:
 
     def watermarks(self) -> dict[str, str]:
         """Return the highest settled position of every key (RPL-05)."""
-        query = "SELECT key, position FROM watermarks WHERE scope=?"
-        return dict(self._db.execute(query, (self._scope,)).fetchall())
+        return dict(self._db.execute("SELECT key, position FROM watermarks").fetchall())
 
     def state(self, domain: str, key: str) -> Mapping[str, Any] | None:
         """Return the state of an entity."""
         with self:
             self._refresh()
             if (domain, key) not in self._states:
-                query = "SELECT state FROM states WHERE scope=? AND domain=? AND key=?"
-                row = self._db.execute(query, (self._scope, domain, key)).fetchone()
+                query = "SELECT state FROM states WHERE domain=? AND key=?"
+                row = self._db.execute(query, (domain, key)).fetchone()
                 self._states[domain, key] = json.loads(row[0]) if row else None
             return self._states[domain, key]
 
     def replayed(self, request: str) -> bool:
         """Tell whether a replay request was carried out to its end."""
-        query = "SELECT 1 FROM replays WHERE scope=? AND request=?"
-        return self._db.execute(query, (self._scope, request)).fetchone() is not None
+        query = "SELECT 1 FROM replays WHERE request=?"
+        return self._db.execute(query, (request,)).fetchone() is not None
 
     def mark_replayed(self, request: str) -> None:
         """Remember that a replay request was carried out."""
-        self._db.execute("INSERT OR IGNORE INTO replays VALUES (?, ?)", (self._scope, request))
+        self._db.execute("INSERT OR IGNORE INTO replays VALUES (?)", (request,))
 
     # -- what was tried -----------------------------------------------------------------
 
@@ -220,8 +236,8 @@ class Store:
             return number
         if identity in change.looked:
             return number + change.tried.get(identity, 0)
-        query = "SELECT n FROM attempts WHERE scope=? AND id=?"
-        row = self._db.execute(query, (self._scope, identity)).fetchone()
+        query = "SELECT tries FROM records WHERE id=?"
+        row = self._db.execute(query, (identity,)).fetchone()
         return number + (int(row[0]) if row else 0)
 
     def begin(self, identity: str) -> int:
@@ -242,7 +258,7 @@ class Store:
         with self:
             self._forget(identity)
             if watermark is not None:
-                self._change.seen[burial] = None
+                self._change.buried.append(burial)
                 self._advance(*watermark)
 
     def close(self) -> None:
@@ -255,21 +271,20 @@ def number_of(position: str) -> int:
     return int(position.rpartition(":")[2])
 
 
-IS_SEEN = "SELECT 1 FROM seen WHERE scope=? AND id=?"
-LOOK = (
-    "SELECT id, 0 FROM seen WHERE scope=? AND id IN ({0}) "
-    "UNION ALL SELECT id, n FROM attempts WHERE scope=? AND id IN ({0})"
-)
-LOOK_FEW = LOOK.format(", ".join("?" * FEW))
+IS_SEEN = "SELECT 1 FROM records WHERE id=? AND done"
+LOOK = "SELECT id, tries, done FROM records WHERE id IN ({})"
 LOOK_MANY = LOOK.format("SELECT value FROM json_each(?)")
-SEEN = "INSERT OR IGNORE INTO seen VALUES (?, ?)"
-FORGET = "DELETE FROM attempts WHERE scope=? AND id=?"
+SEEN = "INSERT INTO records VALUES (?, 0, 1) ON CONFLICT (id) DO UPDATE SET tries = 0, done = 1"
+FORGET = "UPDATE records SET tries = 0 WHERE id=?"
 BEGIN = (
-    "INSERT INTO attempts VALUES (?, ?, ?) ON CONFLICT (scope, id) DO UPDATE SET n = n + excluded.n"
+    "INSERT INTO records VALUES (?, ?, 0) "
+    "ON CONFLICT (id) DO UPDATE SET tries = tries + excluded.tries"
 )
-STATE = "REPLACE INTO states VALUES (?, ?, ?, ?)"
+BURY = "INSERT INTO burials (id) VALUES (?)"
+BURIED = "SELECT n, id FROM burials WHERE n > ? ORDER BY n"
+STATE = "INSERT INTO states VALUES (?, ?, ?) ON CONFLICT (domain, key) DO UPDATE SET state = excluded.state"
 PLACE = (
-    "INSERT INTO watermarks VALUES (?, ?, ?, ?) ON CONFLICT (scope, key) "
+    "INSERT INTO watermarks VALUES (?, ?, ?) ON CONFLICT (key) "
     "DO UPDATE SET number = excluded.number, position = excluded.position "
     "WHERE excluded.number > number"
 )

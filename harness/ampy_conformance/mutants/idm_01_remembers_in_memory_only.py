@@ -13,7 +13,7 @@ class Volatile(Store):
     """A store that ends with the process."""
 
     def __init__(self, folder: str, group: str) -> None:  # noqa: ARG002 (the file is the point)
-        self._open(":memory:", group)
+        self._open(":memory:")
 
 
 class Driver(Reference):
