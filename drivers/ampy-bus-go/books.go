@@ -25,6 +25,7 @@ type bus interface {
 // driver keeps what the suite's handles stand for.
 type driver struct {
 	link          *driverkit.Link
+	loads         *driverkit.Loads
 	connect       func(driverkit.Open) (bus, error)
 	buses         driverkit.Handles[*opened]
 	producers     driverkit.Handles[*publisher]
@@ -49,7 +50,7 @@ type subscription struct {
 
 // newDriver makes the driver of one binding; identity and profiles are to be filled in.
 func newDriver(link *driverkit.Link, connect func(driverkit.Open) (bus, error)) driverkit.Driver {
-	d := &driver{link: link, connect: connect}
+	d := &driver{link: link, loads: driverkit.NewLoads(link), connect: connect}
 	return driverkit.Driver{
 		Open:         d.open,
 		OpenProducer: d.openProducer,
@@ -57,6 +58,7 @@ func newDriver(link *driverkit.Link, connect func(driverkit.Open) (bus, error)) 
 		Subscribe:    d.subscribe,
 		Credit:       d.credit,
 		Settle:       d.settle,
+		LoadPlan:     d.loadPlan,
 		Unsubscribe:  d.unsubscribe,
 		Close:        d.close,
 		Stop:         d.stop,
@@ -155,6 +157,26 @@ func (d *driver) settle(request driverkit.Settle) ([]driverkit.SettleResult, err
 		return nil, err
 	}
 	return found.desk.Settle(request.Verdicts), nil
+}
+
+// loadPlan sends a load as fast as records are due, or has a subscription's handler succeed at once.
+func (d *driver) loadPlan(request driverkit.LoadPlan) error {
+	if request.Subscription != "" {
+		found, err := d.subscriptions.Get(request.Subscription)
+		if err != nil {
+			return err
+		}
+		receiver, err := d.loads.Receive(request)
+		if err == nil {
+			found.receiver.Store(receiver)
+		}
+		return err
+	}
+	by, err := d.producers.Get(request.Producer)
+	if err != nil {
+		return err
+	}
+	return d.loads.Send(request, func(record driverkit.Record) string { return by.publish(record).Outcome })
 }
 
 func (d *driver) unsubscribe(request driverkit.OfSubscription) error {

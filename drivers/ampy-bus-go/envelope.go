@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 
 	"ampy-conform.invalid/kit/driverkit"
 	"github.com/AmpyFin/ampy-bus/pkg/ampybus"
@@ -83,11 +84,14 @@ func traced(ctx context.Context, record driverkit.Record) context.Context {
 	}))
 }
 
-// handlers makes the suite the handler of a subscription.
-type handlers struct{ desk *driverkit.Desk }
+// handlers makes the suite the handler of a subscription, or the receiver of a load.
+type handlers struct {
+	desk     *driverkit.Desk
+	receiver atomic.Pointer[driverkit.Receiver]
+}
 
 func newHandlers(link *driverkit.Link, subscription string, credit int) *handlers {
-	return &handlers{driverkit.NewDesk(link, subscription, credit)}
+	return &handlers{desk: driverkit.NewDesk(link, subscription, credit)}
 }
 
 // handle is the function that the library calls for each record. Like the handlers of its
@@ -96,6 +100,10 @@ func (h *handlers) handle(ctx context.Context, envelope ampybus.Envelope) error 
 	body, err := ampybus.DecodePayload(envelope.Payload, envelope.Headers.ContentEncoding)
 	if err != nil {
 		return err
+	}
+	if receiver := h.receiver.Load(); receiver != nil {
+		receiver.Delivered(body)
+		return nil
 	}
 	ruling, err := h.desk.Handle(ctx, driverkit.Delivery{
 		Topic:   envelope.Topic,

@@ -31,11 +31,13 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from ampy_conformance.kit import Driver as Base
 from ampy_conformance.kit import Refused, from_base64
+from ampy_conformance.kit.load import Loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ampy_conformance.kit.base import Frame
+    from ampy_conformance.kit.load import Receiver
 
 READY_SECONDS = 5.0
 CLOSE_SECONDS = 1.0
@@ -101,6 +103,7 @@ class Subscription:
     task: asyncio.Task[None]
     verdicts: dict[str, asyncio.Future[str]] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
+    receiver: Receiver | None = None
 
 
 class Driver(Base):
@@ -123,6 +126,7 @@ class Driver(Base):
         self.subscriptions: dict[str, Subscription] = {}
         self.numbers = itertools.count(1)
         self.closing: set[asyncio.Task[None]] = set()
+        self.loads = Loads(self.emit)
         # Without a tracer the library writes zeros as trace_id. Its own init_tracer() does this,
         # and exports the spans, too.
         trace.set_tracer_provider(TracerProvider())
@@ -156,6 +160,7 @@ class Driver(Base):
         await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
 
     async def stop(self, frame: Frame) -> None:
+        self.loads.close()
         for handle in list(self.buses):
             await self.close({"bus": handle})
 
@@ -195,7 +200,10 @@ class Driver(Base):
             headers.run_id = producer["run_id"]
             headers.schema_version = record.get("schema_version", headers.schema_version)
             headers.dedupe_key = record.get("dedupe_key", "")
-            payload, encoding = encode_protobuf(Serialized(from_base64(record["payload"])))
+            body = record["payload"]  # bytes in a load
+            if isinstance(body, str):
+                body = from_base64(body)
+            payload, encoding = encode_protobuf(Serialized(body))
             headers.content_encoding = encoding
             with _within(record.get("trace")):
                 ack = await bus.library.publish_envelope(
@@ -210,6 +218,24 @@ class Driver(Base):
             "called_ns": called,
             "returned_ns": time.monotonic_ns(),
         }
+
+    async def load_plan(self, frame: Frame) -> None:
+        """Send what is due, a task for each record; or have the handler succeed at once, and stamp."""
+        if "subscription" in frame:
+            subscription = self.subscriptions.get(frame["subscription"])
+            if subscription is None:
+                raise Refused("bad_request", "there is no such subscription")
+            subscription.receiver = self.loads.receive(frame)
+            return
+        try:
+            bus, producer = self.producers[frame["producer"]]
+        except KeyError:
+            raise Refused("bad_request", "there is no such producer") from None
+
+        async def publish(record: Frame) -> Frame:
+            return await self._publish(bus, producer, record)
+
+        self.loads.send(frame, publish)
 
     # -- consumers ----------------------------------------------------------------------
 
@@ -244,6 +270,9 @@ class Driver(Base):
         """What the library calls for each record; returns where the handler succeeds."""
         subscription = self.subscriptions[handle]
         body = decode_payload(data, headers.content_encoding)
+        if subscription.receiver is not None:
+            subscription.receiver.delivered(body)
+            return
         delivery = f"d{next(self.numbers)}"
         verdict = subscription.verdicts[delivery] = asyncio.get_running_loop().create_future()
         # The library does not tell the handler which attempt it is: calls are counted by id.

@@ -73,9 +73,12 @@ def ratio(
         benchmark.extra_info["ratio"] = [
             round(each, 3) for each in (found.low, found.ratio, found.high)
         ]
-        print(
-            f"\n{name}: {found.ratio:.2f} [{found.low:.2f}, {found.high:.2f}], limit {verdict.limit}"
+        allowed = (
+            "not judged: the history has no machine like this one"
+            if verdict.limit is None
+            else f"at most {verdict.limit:.2f}"
         )
+        print(f"\n{name}: {found.ratio:.2f} [{found.low:.2f}, {found.high:.2f}], {allowed}")
         if verdict.slower:
             assert verdict.limit is not None
             pytest.fail(

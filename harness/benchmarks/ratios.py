@@ -3,7 +3,9 @@
 A figure is the cost of what is measured over the cost of a yardstick, both taken in turns in one
 run: what slows the machine down slows both. `history.jsonl` keeps one line a figure and run; a
 regression is a figure whose whole interval lies above what the history, with its own spread,
-lets one expect, and does so again when it is measured anew.
+lets one expect, and does so again when it is measured anew. Only entries of machines like this one
+count, where the yardstick took about as long: what waits for processes, files and pipes does not
+grow with a slower processor as what calculates does, so that a ratio is another one there.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import json
 import random
 import statistics
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,17 +26,22 @@ LEAST = 0.25  # a change below a quarter is not told from noise
 SPREADS = 1.5  # how far beyond the spread of the entries themselves
 DRAWS = 2000
 AGAIN = 2  # measurements that have to confirm a regression
+ALIKE = 1.5  # a yardstick that takes so many times as long is one of another machine
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A figure with its 95 % bootstrap interval."""
+    """A figure with its 95 % bootstrap interval; `yardstick` in milliseconds."""
 
     name: str
     ratio: float
     low: float
     high: float
     rounds: int
+    yardstick: float = 0.0
+
+
+FIELDS = tuple(each.name for each in fields(Ratio))
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,17 @@ def of(name: str, subject: Sequence[float], yardstick: Sequence[float]) -> Ratio
     dice = random.Random(len(each))
     found = sorted(statistics.median(dice.choices(each, k=len(each))) for _ in range(DRAWS))
     low, high = found[int(DRAWS * 0.025)], found[int(DRAWS * 0.975)]
-    return Ratio(name, statistics.median(each), low, high, len(each))
+    usual = statistics.median(yardstick) * 1000
+    return Ratio(name, statistics.median(each), low, high, len(each), usual)
+
+
+def alike(entries: Sequence[Ratio], yardstick: float) -> list[float]:
+    """Return the figures of machines on which the yardstick took about as long."""
+    return [
+        each.ratio
+        for each in entries
+        if 0 < each.yardstick <= ALIKE * yardstick and yardstick <= ALIKE * each.yardstick
+    ]
 
 
 def limit(entries: Sequence[float]) -> float | None:
@@ -64,13 +81,13 @@ def limit(entries: Sequence[float]) -> float | None:
     return usual * (1 + max(LEAST, SPREADS * spread))
 
 
-def judge(measure: Callable[[], Ratio], entries: Sequence[float]) -> tuple[Ratio, Verdict]:
+def judge(measure: Callable[[], Ratio], entries: Sequence[Ratio]) -> tuple[Ratio, Verdict]:
     """Measure, and where that looks slower, measure again: only what is confirmed is a regression.
 
     Returns the best measurement: noise makes slower, never faster.
     """
-    allowed = limit(entries)
     best = measure()
+    allowed = limit(alike(entries, best.yardstick))
     for _ in range(AGAIN):
         if allowed is None or best.low <= allowed:
             break
@@ -78,13 +95,14 @@ def judge(measure: Callable[[], Ratio], entries: Sequence[float]) -> tuple[Ratio
     return best, Verdict(allowed is not None and best.low > allowed, allowed)
 
 
-def read(path: Path = HISTORY) -> dict[str, list[float]]:
+def read(path: Path = HISTORY) -> dict[str, list[Ratio]]:
     """Return the figures of the past by name, the oldest first."""
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[Ratio]] = {}
     if path.exists():
         for line in path.read_text("utf-8").splitlines():
             row = json.loads(line)
-            found.setdefault(row["name"], []).append(row["ratio"])
+            each = Ratio(**{name: row[name] for name in FIELDS if name in row})
+            found.setdefault(each.name, []).append(each)
     return found
 
 

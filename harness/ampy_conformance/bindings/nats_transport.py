@@ -39,8 +39,10 @@ if TYPE_CHECKING:
 PRIORITY_GROUP = "members"
 PULL_EXPIRES = 2.0
 # Bytes that the server may owe a member: where it owes a connection, which several members may
-# share, more than 64 MiB, it cuts it.
+# share, more than 64 MiB, it cuts it. There may be two such requests.
 PULL_BYTES = 8 * 1024 * 1024
+OVERHEAD = 1024  # bytes of headers and subjects, at most
+FADE = 0.99  # a large record counts for some hundred others
 # What the server says at the end of a request: its count is used up, or its bytes are.
 COMPLETED, TOO_LARGE = "Batch Completed", "Message Size Exceeds MaxBytes"
 CONNECT_SECONDS = 5
@@ -215,8 +217,9 @@ class NatsMembership:
         self._tuning = tuning
         self._taken = taken
         self._pin: str | None = None
-        self._asked = 0
+        self._asked = 0  # records that the server owes
         self._asked_until = 0.0
+        self._size = 1.0  # bytes of a large record among the last ones
         self._large = False  # the next record does not fit into what a request asks for
         self._wake = asyncio.Event()
         self._number = 0
@@ -235,21 +238,22 @@ class NatsMembership:
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self.name}"
         while True:
             now = time.monotonic()
-            room = self._tuning.max_in_flight - len(self._open)
-            if room > 0 and (self._asked <= 0 or now > self._asked_until):
+            if now > self._asked_until:
+                self._asked = 0
+            if more := self._room():
                 request: dict[str, Any] = {
-                    "batch": room,
+                    "batch": more,
                     "expires": int(PULL_EXPIRES * 1e9),
                     "max_bytes": PULL_BYTES,
                     "group": PRIORITY_GROUP,
                 }
-                if self._large:  # it may be larger than any such request
-                    room = request["batch"] = 1
+                if self._large:
+                    more = request["batch"] = 1
                     del request["max_bytes"]
                     self._large = False
                 if self._pin is not None:
                     request["id"] = self._pin
-                self._asked, self._asked_until = room, now + PULL_EXPIRES + 0.5
+                self._asked, self._asked_until = self._asked + more, now + PULL_EXPIRES + 0.5
                 with contextlib.suppress(NatsError, OSError):
                     await self._client.publish(
                         subject, json.dumps(request).encode(), reply=self._inbox
@@ -261,20 +265,37 @@ class NatsMembership:
                 await self._look()
                 self._release()
 
+    def _room(self) -> int:
+        """Return how many records to ask for: none while the server still owes half of what fits.
+
+        So that it need not wait for us: while it sends the rest, the next request is on its way.
+        """
+        room = self._tuning.max_in_flight - len(self._open)
+        if room <= 0:
+            return 0
+        fits = max(1, min(room, int(PULL_BYTES / self._size)))
+        return fits - self._asked if self._asked <= fits // 2 else 0
+
+    def _ended(self, headers: Mapping[str, str]) -> None:
+        """Take the end of a request: what it left over is owed no more."""
+        self._asked = max(0, self._asked - int(headers.get("Nats-Pending-Messages", self._asked)))
+        # Where it had given out nothing, the next record is larger than any such request.
+        left = int(headers.get("Nats-Pending-Bytes", PULL_BYTES))
+        self._large = headers.get("Description") == TOO_LARGE and left >= PULL_BYTES
+        self._wake.set()
+
     async def _message(self, message: Msg) -> None:
         headers = message.headers or {}
         status = headers.get("Status")
         if status is not None and not message.reply:
-            said = headers.get("Description")
             if status == "423":  # another member is the pinned one, or our pin is out of date
                 self._pin = None
-            self._large = said == TOO_LARGE
-            # That a count is used up was seen by its records; the next request may have gone out.
-            if status != "100" and said != COMPLETED:
-                self._asked = 0
-                self._wake.set()
+            # That a count is used up was seen by its records.
+            if status != "100" and headers.get("Description") != COMPLETED:
+                self._ended(headers)
             return
         self._asked -= 1
+        self._size = max(len(message.data) + OVERHEAD, self._size * FADE)
         pin = headers.get("Nats-Pin-Id")
         record, number = record_of(message), number_of(message)
         record.followed = self._asked > 0 and more_behind(message)
@@ -296,9 +317,7 @@ class NatsMembership:
             if gap:
                 await self._look()
             self._release()
-        if self._hold is not None:
-            self._wake.set()
-        if self._asked <= 0:
+        if self._hold is not None or self._room():
             self._wake.set()
 
     def _deadline(self) -> float:
