@@ -14,7 +14,9 @@ from ampy_conformance.bindings.consumer import Abandon, Ack, ConsumerCore, Deliv
 from ampy_conformance.bindings.deadletter import DeadLetters
 from ampy_conformance.bindings.records import Record
 from ampy_conformance.bindings.retry import RetryPolicy
+from ampy_conformance.bindings.state import States
 from ampy_conformance.bindings.store import Store
+from ampy_conformance.contract import payloads
 from ampy_conformance.contract.samples import Samples
 
 CONTRACT = contracts.load()
@@ -313,3 +315,28 @@ def test_a_watermark_does_not_go_back(make):
         core.arrived(each, 0.0)
         core.settled(each.delivery, "ack", 0.0)
     assert list(core.store.watermarks().values()) == ["2:10"]
+
+
+@pytest.mark.parametrize("entity", ["bars", "fills", "metrics"])
+def test_a_time_or_an_amount_that_is_none_says_nothing_of_the_state(make, entity):
+    """protobuf takes any number; a worker that fell over it would be given it for ever."""
+    core = make()
+    core.states = states = States(CONTRACT, core.store)
+    sample = SAMPLES.record(entity)
+    message = payloads.types(CONTRACT).decode(sample.schema_fqdn, sample.payload)
+    for each in payloads.elements(CONTRACT.domains[entity], sample.schema_fqdn, message):
+        found = getattr(each, CONTRACT.domains[entity].order.field, None)
+        if entity == "fills":
+            found.scale = -(2**31)
+        else:
+            (each.at if entity == "metrics" else found).seconds = 10**15
+    good, bad = SAMPLES.envelope(sample), message.SerializeToString()
+    told = []
+    for number, payload in enumerate((good.payload, bad)):
+        headers = {**good.headers, "message_id": SAMPLES.envelope(sample).headers["message_id"]}
+        one = Record(str(number), good.topic, headers, payload)
+        assert delivered(core.arrived(one, 0.0)) == [str(number)]
+        assert acked(settle(core, one, "ack")) == [str(number)]
+        told.append(states.query(entity, one.key))
+    assert told[0]
+    assert told[1] == told[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ampy_conformance.bindings.state import claims_of
 from ampy_conformance.contract import encoding
 from ampy_conformance.contract.envelope import Envelope
 from ampy_conformance.contract.lint import Linter
@@ -28,11 +29,13 @@ class Admission:
             return None
         envelope = Envelope(record.topic, record.known, record.payload)
         examined = self._linter.examine(envelope)
-        record.message = examined.message
         for each in examined.findings:
             if each.severity == "fail":
                 kind = "decode_error" if each.clause in DECODING else "contract_violation"
                 return f"{kind}: {each.clause} {each.where}"
+        if examined.message is not None and examined.topic and examined.schema:
+            domain = self._contract.domains[examined.topic.domain]
+            record.claims = claims_of(domain, examined.schema, examined.message)
         return None
 
     def qos(self, topic: str) -> str:

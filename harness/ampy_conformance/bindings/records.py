@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ampy_conformance.bindings.state import Claim
+
 
 @dataclass(eq=False, slots=True)
 class Record:
@@ -33,7 +35,7 @@ class Record:
     log: str = ""  # which log the position counts in, where a broker has several
     refused: bool = False  # admission has refused it
     lane: str = ""  # the queue in which it waits
-    message: Any = None  # the decoded payload, where admission has seen it
+    claims: tuple[Claim, ...] | None = None  # what its payload says, where admission has seen it
     followed: bool = False  # the broker has more that comes right behind it
 
     @property

@@ -6,10 +6,11 @@ neither, so nothing is counted twice or lost.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ampy_conformance.contract import payloads, topics
 
@@ -20,6 +21,39 @@ if TYPE_CHECKING:
     from ampy_conformance.contract.model import Domain
 
 State = Mapping[str, Any]
+
+
+class Claim(NamedTuple):
+    """What one entity of a payload says of its state; times are nanoseconds since 1970."""
+
+    at: int = 0
+    until: int | None = None
+    amount: Any = 0
+    metric: str = ""
+
+
+def claims_of(domain: Domain, name: str, message: Any) -> tuple[Claim, ...]:
+    """Return what a payload says, so that nobody need keep the payload's message for it.
+
+    A time or an amount that is none (protobuf lets any number pass) says nothing.
+    """
+    rule, field = domain.order.rule, domain.order.field
+    if field is None:
+        return ()
+    found: list[Claim] = []
+    for each in payloads.elements(domain, name, message):
+        with contextlib.suppress(ValueError, ArithmeticError):
+            found.append(_claim(domain, rule, field, each))
+    return tuple(found)
+
+
+def _claim(domain: Domain, rule: str, field: str, message: Any) -> Claim:
+    if rule == "accumulate":
+        return Claim(amount=decimal(getattr(message, field)))
+    if rule == "counters":
+        return Claim(message.at.ToNanoseconds(), None, message.value, message.name)
+    at, until = getattr(message, field).ToNanoseconds(), domain.order.until
+    return Claim(at, getattr(message, until).ToNanoseconds() if until else None)
 
 
 class States:
@@ -35,36 +69,30 @@ class States:
         if record.dead:
             return None
         domain = self._contract.domains[record.topic.split(".")[2]]
-        name = record.known["schema_fqdn"]
-        message = record.message
-        if message is None:
-            message = self._types.decode(name, record.body)
+        claims = record.claims
+        if claims is None:
+            name = record.known["schema_fqdn"]
+            claims = claims_of(domain, name, self._types.decode(name, record.body))
         key = record.key
         old = self._held(domain.name, key)
         new = old
-        for each in payloads.elements(domain, name, message):
+        for each in claims:
             new = self.changed(domain, new, each, record)
         return None if new is None or new == old else (domain.name, key, new)
 
     def changed(
-        self, domain: Domain, old: State | None, message: Any, record: Record
+        self, domain: Domain, old: State | None, claim: Claim, record: Record
     ) -> State | None:
-        """Return the state after one message."""
-        rule, field = domain.order.rule, domain.order.field
-        if field is None:
-            return None
+        """Return the state after one claim."""
+        rule = domain.order.rule
         if rule == "accumulate":
-            total = Decimal((old or {}).get("sum", "0")) + decimal(getattr(message, field))
-            return {"sum": format(total, "f")}
-        if rule == "counters" and self.counts(message.name):
-            return {"sum": (old or {}).get("sum", 0.0) + message.value}
-        at = (message.at if rule == "counters" else getattr(message, field)).ToNanoseconds()
-        if old is not None and not self.newer(old["at"], at):
+            return {"sum": format(Decimal((old or {}).get("sum", "0")) + claim.amount, "f")}
+        if rule == "counters" and self.counts(claim.metric):
+            return {"sum": (old or {}).get("sum", 0.0) + claim.amount}
+        if old is not None and not self.newer(old["at"], claim.at):
             return old
-        state = {"at": at, "message_id": record.known["message_id"]}
-        if domain.order.until:
-            state["until"] = getattr(message, domain.order.until).ToNanoseconds()
-        return state
+        state: State = {"at": claim.at, "message_id": record.known["message_id"]}
+        return state if claim.until is None else {**state, "until": claim.until}
 
     def counts(self, metric: str) -> bool:
         """Tell whether a metric is a counter, whose values are increments (A-66)."""
