@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ampy_conformance._errors import HarnessError
-from ampy_conformance.driver import DriverError
+from ampy_conformance.driver import DriverError, DriverRefused
 from ampy_conformance.load import schedule
 from ampy_conformance.load.exceedance import LOST, SECOND, Series, percentile
 
@@ -188,6 +188,7 @@ class Side:
         self._connect = connect
         self._generation = 0
         self._serves: str | None = None
+        self._start = "latest"
         self.subscriptions: dict[str, str] = {}
         self.sender, self._client = connect()
         try:
@@ -209,8 +210,21 @@ class Side:
         self._bus(self.receiver, "receive")
         for domain in self.offered.domains:
             handle = f"load-{domain}"
-            self.subscribe(handle, domain, self.env, start="latest")
+            self._join(handle, domain)
             self.subscriptions[domain] = handle
+
+    def _join(self, handle: str, domain: str) -> None:
+        """Subscribe from now on; from the beginning, where a binding can do nothing else.
+
+        That is the same before anything was sent.
+        """
+        try:
+            self.subscribe(handle, domain, self.env, start=self._start)
+        except DriverRefused as refusal:
+            if refusal.code != "unsupported" or self._generation or self._start == "earliest":
+                raise
+            self._start = "earliest"
+            self.subscribe(handle, domain, self.env, start=self._start)
 
     def _believe(self, driver: Driver) -> None:
         clock = driver.check_clock()
@@ -221,7 +235,12 @@ class Side:
             )
 
     def renew(self) -> None:
-        """Replace the receiver: what it still has to work off would burden the other side's turn."""
+        """Replace the receiver: what it still has to work off would burden the other side's turn.
+
+        One that can only join at the beginning stays: it would have everything to work off.
+        """
+        if self._start == "earliest":
+            return
         self.receiver.close()
         self._generation += 1
         self.receiver, _ = self._connect()
