@@ -282,6 +282,17 @@ def test_copies_of_a_template_differ_by_their_number_alone(
             assert one["dedupe_key"].endswith("0000000007")
 
 
+def test_who_loses_a_letter_is_not_called_slow(
+    made: tuple[schedule.Offered, list[schedule.Template], str],
+) -> None:
+    """A published binding loses records whose keys are not ASCII; other clauses tell."""
+    _, found, _ = made
+    small = [each.sample for each in found if each.size == 300 and each.sample.domain == "orders"]
+    assert len({each.key["client_order_id"] for each in small}) == schedule.ENTITIES
+    for each in found:
+        assert all(value.isascii() for value in each.sample.key.values())
+
+
 @pytest.mark.parametrize("text", ["", "10:1", "300:0", "300:x", "2000000:1"])
 def test_a_mix_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is no SIZE:WEIGHT"):
