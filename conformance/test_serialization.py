@@ -60,6 +60,34 @@ def test_no_record_reaches_one_mebibyte(lab):
     lab.true("SER-07", told, "an oversized record was acknowledged and is nowhere")
 
 
+@pytest.mark.clause("SLO-03")
+@pytest.mark.parametrize("kib", [32, 256])
+def test_records_of_the_usual_sizes_are_carried(lab, kib):
+    """Payloads at both ends of the usual range, which no compression makes small, are stored and handled."""
+    bus = lab.bus()
+    subscription = bus.subscribe("ampy.dev.news.v1.>")
+    producer = bus.producer()
+    before = lab.sample("news")
+    lab.control(producer.publish(before)[0].outcome == "ok", "a valid record was not acknowledged")
+    lab.deliver_control(subscription, before)
+    usual = lab.sample("news", size=kib * 1024, compressible=False)
+    lab.covered(len(usual.payload) == kib * 1024, "the sample is of another size")
+
+    result = producer.publish(usual)[0]
+
+    after = lab.sample("news")
+    lab.control(producer.publish(after)[0].outcome == "ok", "a valid record was not acknowledged")
+    lab.deliver_control(subscription, after)
+    says = f"a record of {kib} KiB"
+    lab.must("SLO-03", result.outcome == "ok", f"{says} was not acknowledged", seen=result.code)
+    pointed = any(each.header("blob_ref") for each in lab.stored())
+    found = lab.on_wire(usual)
+    lab.must("SLO-03", found or pointed, f"{says} was acknowledged and is nowhere")
+    heavy = [each.topic for each in found if _weight(each) >= 1_048_576]
+    lab.equal("SLO-03", [], heavy, f"{says} became one of 1 MiB or more")
+    lab.must("SLO-03", lab.arrived(subscription, usual), f"{says} was not handled")
+
+
 def _weight(record):
     return len(record.payload) + sum(len(name) + len(value) + 4 for name, value in record.headers)
 

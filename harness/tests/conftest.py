@@ -17,7 +17,7 @@ settings.load_profile("no deadline")
 # out of the inner loop (`-m "not slow"`), besides the tests that carry the mark themselves.
 SLOW = {
     "test_ampy_bus_python", "test_compare", "test_docsite", "test_drivers_doc", "test_evidence",
-    "test_exports", "test_faults", "test_gate", "test_github", "test_history_files", "test_init",
+    "test_exports", "test_faults", "test_gate", "test_github", "test_go_kit", "test_history_files", "test_init",
     "test_interop", "test_kafka_broker", "test_kafka_transport", "test_load_run", "test_nats_hold",
     "test_nats_transport",
     "test_properties", "test_report_browser", "test_report_cli", "test_roundtrip", "test_schemas",

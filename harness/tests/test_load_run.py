@@ -17,9 +17,10 @@ import pytest
 from ampy_conformance import contract as contracts
 from ampy_conformance._layout import room
 from ampy_conformance.broker import BrokerError
-from ampy_conformance.driver import DriverError, ProtocolViolation
+from ampy_conformance.driver import DriverError, ProtocolViolation, aliases
+from ampy_conformance.driver.errors import DriverUnavailable
 from ampy_conformance.load import run as runs
-from ampy_conformance.load.exceedance import percentile
+from ampy_conformance.load.exceedance import LOST, percentile
 from ampy_conformance.load.run import Shape
 from ampy_conformance.load.verdict import Outcome
 from ampy_conformance.report import lines
@@ -142,6 +143,68 @@ def test_samples_that_never_come_are_an_error(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("ampy_conformance.load.side.SLACK", 1.0)
     with pytest.raises(DriverError, match="its samples did not come"):
         load("Silent", rate=200.0)
+
+
+PEERS = """
+from ampy_conformance.bindings.synthetic import Constant
+from ampy_conformance.kit import Refused
+
+class Earliest(Constant):
+    async def subscribe(self, frame):
+        if frame["start"] != "earliest":
+            raise Refused("unsupported", "groups begin with the first record")
+        return await super().subscribe(frame)
+
+class Never(Constant):
+    async def subscribe(self, frame):
+        raise Refused("unsupported", "no groups here")
+
+class Denied(Earliest):
+    async def subscribe(self, frame):
+        if frame["start"] != "earliest":
+            raise Refused("denied", "not for you")
+        return await super().subscribe(frame)
+"""
+
+
+@pytest.mark.parametrize(
+    ("peer", "says"), [("Earliest", ""), ("Never", "no groups here"), ("Denied", "not for you")]
+)
+def test_a_binding_that_can_only_begin_with_the_first_record_is_loaded(
+    tmp_path: Path, peer: str, says: str
+) -> None:
+    (tmp_path / "peers.py").write_text(PEERS)
+    session = Session(
+        contracts.load(), Options(driver=f"py:{tmp_path / 'peers.py'}:{peer}", seed=11)
+    )
+    try:
+        loading_ = Loading(session, Wish(glance=True, rate=100.0), silent, lambda _: None)
+        if says:
+            with pytest.raises(DriverError, match=says):
+                loading_.latency()
+            return
+        found = loading_.latency()
+        assert found.by_side(BINDING)[0].latency
+        assert not any(each == LOST for each in found.by_side(BINDING)[0].latency)
+    finally:
+        session.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alias", ["ampy-bus-python", "ampy-bus-go"])
+def test_the_published_bindings_are_put_under_load(alias: str) -> None:
+    try:
+        aliases.resolve(alias)
+    except DriverUnavailable as error:
+        pytest.skip(f"it cannot be made ready here: {error}")
+    done = conform(
+        "load", alias, "--quick", "--only", "latency", "--rate", "60", "--seed", "3", "--json"
+    )
+    assert done.returncode == 6, done.stderr  # so short a look passes nobody
+    (run,) = json.loads(done.stdout)["loads"]
+    mine = [each for each in run["stretches"] if each["side"] == "binding"]
+    assert all(each["records"] > 100 and not each["lost"] for each in mine)
+    assert all(0 < each["quantiles_ms"]["0.5"] < 1000 for each in mine)
 
 
 def test_a_driver_without_load_plan_does_not_claim_it() -> None:

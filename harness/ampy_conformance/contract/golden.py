@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format
 
-from ampy_conformance.contract import encoding, payloads, recipes, registry, samples
+from ampy_conformance.contract import encoding, payloads, recipes, registry, samples, times
 from ampy_conformance.contract.envelope import Envelope, to_json
 from ampy_conformance.contract.registry import SpecError, read_yaml
 
@@ -259,6 +259,8 @@ def _view(contract: Contract, envelope: Envelope, body: bytes) -> Any:
         message = types.decode(schema, body)
     except payloads.DecodeError:
         return None
+    if any(times.wrong(message)):
+        return None  # the JSON form has no way to write it
     return _shortened(json_format.MessageToDict(message, preserving_proto_field_name=True))
 
 

@@ -161,9 +161,15 @@ def _getter(path: str) -> Callable[[Any], list[Any]]:
 
 
 def _text(value: Any) -> str:
-    """Return a part as text: a timestamp as its UTC date, everything else as it is."""
+    """Return a part as text: a timestamp as its UTC date, everything else as it is.
+
+    Empty where there is none, or a number that is no time.
+    """
     if isinstance(value, str):
         return value
     if hasattr(value, "ToDatetime"):
-        return str(value.ToDatetime().date().isoformat()) if value.seconds else ""
+        try:
+            return str(value.ToDatetime().date().isoformat()) if value.seconds else ""
+        except (ValueError, OverflowError):
+            return ""
     return str(value)

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ampy_conformance.contract import encoding, keys, payloads, subtopics, topics
+from ampy_conformance.contract import encoding, keys, payloads, subtopics, times, topics
 from ampy_conformance.contract.findings import Finding, finding
 from ampy_conformance.contract.headercheck import HeaderCheck
 
@@ -48,6 +48,7 @@ class Linter:
 
     def __init__(self, contract: Contract, *, strict: bool = True) -> None:
         self.contract = contract
+        self._strict = strict
         self._headers = HeaderCheck(contract, strict=strict)
         self._types = payloads.types(contract)
         self._topic = functools.lru_cache(maxsize=65536)(self._parse)
@@ -79,8 +80,10 @@ class Linter:
         message = self._payload(envelope, schema, found)
         rows: list[dict[str, str]] = []
         if message is not None:
-            rows = keys.parts_of(domain, topic, schema, message)
-            self._entity(topic, domain, schema, rows, envelope.headers, found)
+            # What follows from a time that is none is not a second finding.
+            if not self._strict or self._times(message, found):
+                rows = keys.parts_of(domain, topic, schema, message)
+                self._entity(topic, domain, schema, rows, envelope.headers, found)
         elif envelope.payload is None or "blob_ref" in envelope.headers:
             self._forms(topic, domain, schema, envelope.headers.get("partition_key"), found)
         return Examined(tuple(found), topic, schema, message, rows)
@@ -210,6 +213,14 @@ class Linter:
             size = f"{len(payload)} bytes that do not parse"
             found.append(finding(self.contract, "SER-01", "payload", size, f"a {schema}"))
         return None
+
+    def _times(self, message: Message, found: list[Finding]) -> bool:
+        """Tell whether all times in a payload are times."""
+        wrong = next(times.wrong(message), None)
+        if wrong is not None:
+            wanted = "a time between the years 1 and 9999"
+            found.append(finding(self.contract, "SER-10", "payload", wrong, wanted))
+        return wrong is None
 
     def _from_json(
         self, view: Mapping[str, Any], schema: str, found: list[Finding]
