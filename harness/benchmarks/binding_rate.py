@@ -199,6 +199,7 @@ async def measure(
             finally:
                 await helper.end()
                 await raw.end()
+                lane.close()  # its connection would look for the broker long after its end
     return turns
 
 
