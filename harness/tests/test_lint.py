@@ -13,7 +13,7 @@ import json
 import pytest
 
 from ampy_conformance import contract as contracts
-from ampy_conformance.contract import samples
+from ampy_conformance.contract import payloads, samples
 from ampy_conformance.contract.envelope import Envelope
 from ampy_conformance.contract.lint import Linter
 
@@ -433,3 +433,41 @@ def test_no_finding_quotes_a_payload():
         for each in Linter(CONTRACT).check(Envelope(bare.topic, bare.headers, None, view))
     ]
     assert secret not in json.dumps(rows)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "wanted"),
+    [
+        (-62_135_596_800, 0, []),
+        (253_402_300_799, 999_999_999, []),
+        (253_402_300_800, 0, ["SER-10 fail"]),
+        (-62_135_596_801, 0, ["SER-10 fail"]),
+        (1_757_100_601, 1_000_000_000, ["SER-10 fail"]),
+        (1_757_100_601, -1, ["SER-10 fail"]),
+        (1_757_100_601_000, 0, ["SER-10 fail"]),  # milliseconds
+    ],
+)
+def test_times_lie_between_the_years_1_and_9999(seconds, nanos, wanted):
+    sample = SAMPLES.record("bars", entity=0)
+    message = payloads.types(CONTRACT).decode(sample.schema_fqdn, sample.payload)
+    message.bars[0].ingest_time.seconds, message.bars[0].ingest_time.nanos = seconds, nanos
+    assert judged(dataclasses.replace(valid(), payload=message.SerializeToString())) == wanted
+
+
+def test_a_consumer_lets_pass_what_only_producers_owe():
+    sample = SAMPLES.record("bars", entity=0)
+    message = payloads.types(CONTRACT).decode(sample.schema_fqdn, sample.payload)
+    message.bars[0].ingest_time.seconds = 10**15
+    envelope = dataclasses.replace(valid(), payload=message.SerializeToString())
+    assert judged(envelope, strict=False) == []
+
+
+def test_a_key_that_is_made_of_a_time_that_is_none_is_a_finding_and_no_crash():
+    sample = SAMPLES.record("fundamentals", entity=0)
+    message = payloads.types(CONTRACT).decode(sample.schema_fqdn, sample.payload)
+    for each in message.lines:
+        each.period_end.seconds = 10**15
+    envelope = SAMPLES.envelope(sample)
+    broken = dataclasses.replace(envelope, payload=message.SerializeToString())
+    assert judged(broken) == ["SER-10 fail"]  # one cause, one finding
+    assert judged(broken, strict=False) == ["KEY-fundamentals warn"]
