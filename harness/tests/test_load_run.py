@@ -174,9 +174,8 @@ def test_a_binding_that_can_only_begin_with_the_first_record_is_loaded(
     tmp_path: Path, peer: str, says: str
 ) -> None:
     (tmp_path / "peers.py").write_text(PEERS)
-    session = Session(
-        contracts.load(), Options(driver=f"py:{tmp_path / 'peers.py'}:{peer}", seed=11)
-    )
+    host = f"exec:{sys.executable} -m ampy_conformance.kit py:{tmp_path / 'peers.py'}:{peer}"
+    session = Session(contracts.load(), Options(driver=host, seed=11))
     try:
         loading_ = Loading(session, Wish(glance=True, rate=100.0), silent, lambda _: None)
         if says:

@@ -62,7 +62,7 @@ def test_each_faulty_envelope_is_refused_for_its_clause():
         assert name.startswith(f"{each['clause']}-")
         assert each["severity"] == "fail"
         seen[name] = each
-    assert len(seen) == 66
+    assert len(seen) == 67
 
 
 def test_warnings_pass_unless_strict():
