@@ -271,7 +271,6 @@ class Loading:
         offered, shape, seed = self.offered(), self.wish.shape, self.session.options.seed
         if REPLAYED not in offered.domains:
             raise Inconclusive(f"coverage: {REPLAYED} is not under load")
-        shape = replace(shape, looks=1)
         limits = run.limits_of(schedule.limits(self.session.contract), offered.domains, shape)
         with (
             self._environment(),
@@ -404,8 +403,9 @@ class Loading:
 
     def _requests(self) -> tuple[int, int]:
         """Return how many replays there may be, and how many records each brings back."""
-        stretches = 4  # two of the look, two of the confirmation
-        return stretches, max(20, int(REPLAY_SHARE * self.offered().rate * self.wish.shape.stretch))
+        shape = self.wish.shape
+        stretches = 2 * (shape.looks + 1)  # two of each look, and two of the confirmation
+        return stretches, max(20, int(REPLAY_SHARE * self.offered().rate * shape.stretch))
 
     def _connect(self, connectable: str) -> tuple[Driver, str]:
         if connectable.startswith("tcp:"):
