@@ -37,6 +37,7 @@ RATE = 1050.0
 BENCH_SECONDS = 10.0
 # What is replayed beside the load, and how many records for each that is sent live meanwhile.
 REPLAYED, REPLAY_SHARE = "bars", 0.25
+STORED_A_SECOND = 1500  # on a slow machine; for the progress alone
 # Pressure: a consumer of urgent records hangs, and producers of the lowest class have to wait.
 URGENT, LOW, PRESSED_RATE = "orders", "C", 150.0
 PRESSURE = {"lag_high": 20, "lag_low": 5, "publish_timeout_ms": 1000}
@@ -360,6 +361,8 @@ class Loading:
         beside = {"harness": os.getpid()} | ({"broker": broker.pid} if broker.pid else {})
         url = lane.untap()
         if tape:
+            parts, each = self._requests()
+            self.tell("storing what will be replayed", parts * each / STORED_A_SECOND)
             self._tape = Tape(
                 self.session.contract, lane.observe(), self._marker(BINDING), env, self._requests()
             )
