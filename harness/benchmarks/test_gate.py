@@ -72,8 +72,9 @@ def test_a_slower_machine_is_not_slower_code():
 
 def test_a_figure_comes_back_out_of_the_history_as_it_was(tmp_path):
     path = tmp_path / "history.jsonl"
-    ratios.record([made(1.5, 42.0)], "2026-11-28", "0.1.0", path)
-    assert ratios.read(path) == {"x": [made(1.5, 42.0)]}
+    kept = ratios.Ratio("x", 1.5, 1.4, 1.6, 9, 42.0)
+    ratios.record([kept], "2026-11-28", "0.1.0", path)
+    assert ratios.read(path) == {"x": [kept]}
 
 
 def test_noisy_figures_are_rarely_told_from_one_another():

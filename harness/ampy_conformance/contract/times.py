@@ -19,21 +19,45 @@ Plan = tuple[tuple[str, bool, Any], ...]
 
 def wrong(message: Any) -> Iterator[str]:
     """Yield the path of each Timestamp in a message that is no time between the years 1 and 9999."""
-    return _wrong(message, _plan(message.DESCRIPTOR), "")
+    plan = _plan(message.DESCRIPTOR)
+    return iter(()) if _right(message, plan) else _wrong(message, plan, "")
+
+
+def _right(message: Any, plan: Plan) -> bool:
+    """Tell whether every time is one: nearly all are, and paths are made for those that are not."""
+    for name, many, within in plan:
+        value = getattr(message, name)
+        if within is None:
+            if many:
+                if not all(map(_is_time, value)):
+                    return False
+            # As `_is_time`, without a call. What is not there is the first second of 1970.
+            elif not FIRST <= value.seconds <= LAST or not 0 <= value.nanos < NANOS:
+                return False
+        elif many:
+            for each in value:
+                if not _right(each, within):
+                    return False
+        elif message.HasField(name) and not _right(value, within):
+            return False
+    return True
+
+
+def _is_time(stamp: Any) -> bool:
+    return bool(FIRST <= stamp.seconds <= LAST and 0 <= stamp.nanos < NANOS)
 
 
 def _wrong(message: Any, plan: Plan, path: str) -> Iterator[str]:
     for name, many, within in plan:
-        if many:
-            found = [(f"{path}{name}[{n}]", each) for n, each in enumerate(getattr(message, name))]
-        elif message.HasField(name):
-            found = [(f"{path}{name}", getattr(message, name))]
-        else:
-            continue
-        for where, each in found:
+        value = getattr(message, name)
+        for where, each in (
+            [(f"{path}{name}[{number}]", each) for number, each in enumerate(value)]
+            if many
+            else [(f"{path}{name}", value)]
+        ):
             if within is not None:
                 yield from _wrong(each, within, f"{where}.")
-            elif not (FIRST <= each.seconds <= LAST and 0 <= each.nanos < NANOS):
+            elif not _is_time(each):
                 yield where
 
 
