@@ -364,13 +364,7 @@ def _within(parent: Frame | None) -> Iterator[None]:
 
 def _refused(error: Exception) -> Frame:
     code = next((code for kind, code in ERRORS if isinstance(error, kind)), "internal")
-    definite = code in {
-        "too_large",
-        "invalid_topic",
-        "throttled",
-        "not_connected",
-        "invalid_record",
-    }
+    definite = code in {"too_large", "invalid_topic", "throttled", "not_connected", "invalid_record"}
     outcome = "fail" if definite else "info"
     return {"outcome": outcome, "code": code, "detail": type(error).__name__}
 

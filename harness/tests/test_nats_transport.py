@@ -133,19 +133,20 @@ def stored(number: int, size: int = 100) -> SimpleNamespace:
     return SimpleNamespace(headers={}, reply=reply, data=bytes(size), subject="ampy.dev.bars.v1.X")
 
 
-def member_of(wire: Wire, limit: int) -> NatsMembership:
-    tuning = Tuning(max_in_flight=limit)
-    return NatsMembership(wire, None, "S", "c", "m", tuning, lambda _: None)  # type: ignore[arg-type]
+async def pulling(limit: int) -> tuple[Wire, NatsMembership]:
+    """Return a member that may have so many records open and has asked for the first time."""
+    wire, tuning = Wire(), Tuning(max_in_flight=limit)
+    member = NatsMembership(wire, None, "S", "c", "m", tuning, lambda _: None)  # type: ignore[arg-type]
+    await member.begin()
+    await asyncio.sleep(0.02)
+    return wire, member
 
 
 def test_more_is_asked_for_while_the_server_still_owes():
     """Else it has nothing to send for the time of a round trip, again and again."""
 
     async def run() -> None:
-        wire = Wire()
-        member = member_of(wire, 64)
-        await member.begin()
-        await asyncio.sleep(0.02)
+        wire, member = await pulling(64)
         assert [each["batch"] for each in wire.asked] == [64]
         for number in range(1, 33):
             assert len(wire.asked) == 1
@@ -162,10 +163,7 @@ def test_more_is_asked_for_while_the_server_still_owes():
 
 def test_no_more_is_asked_for_than_may_be_open():
     async def run() -> None:
-        wire = Wire()
-        member = member_of(wire, 8)
-        await member.begin()
-        await asyncio.sleep(0.02)
+        wire, member = await pulling(8)
         for number in range(1, 9):  # nobody settles them
             await wire.hear(stored(number))
         await asyncio.sleep(0.02)
@@ -177,10 +175,7 @@ def test_no_more_is_asked_for_than_may_be_open():
 
 def test_of_large_records_fewer_are_asked_for():
     async def run() -> None:
-        wire = Wire()
-        member = member_of(wire, 1024)
-        await member.begin()
-        await asyncio.sleep(0.02)
+        wire, member = await pulling(1024)
         for number in range(1, 513):
             await wire.hear(stored(number, 1024 * 1024))
             member._open.clear()
@@ -196,10 +191,7 @@ def test_of_large_records_fewer_are_asked_for():
 
 def test_only_a_record_that_no_request_holds_is_asked_for_alone():
     async def run() -> None:
-        wire = Wire()
-        member = member_of(wire, 64)
-        await member.begin()
-        await asyncio.sleep(0.02)
+        wire, member = await pulling(64)
         most = wire.asked[0]["max_bytes"]
         await wire.hear(stored(1))
         await wire.hear(told("Message Size Exceeds MaxBytes", 63, most - 4096))

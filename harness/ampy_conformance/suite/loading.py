@@ -361,10 +361,10 @@ class Loading:
         beside = {"harness": os.getpid()} | ({"broker": broker.pid} if broker.pid else {})
         url = lane.untap()
         if tape:
-            parts, each = self._requests()
+            parts, each = requests = self._requests()
             self.tell("storing what will be replayed", parts * each / STORED_A_SECOND)
             self._tape = Tape(
-                self.session.contract, lane.observe(), self._marker(BINDING), env, self._requests()
+                self.session.contract, lane.observe(), self._marker(BINDING), env, requests
             )
         with contextlib.ExitStack() as stack:
             stack.callback(lane.close)
