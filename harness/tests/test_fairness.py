@@ -60,8 +60,8 @@ COUNTS = """
             pass
 
         def taken(self, topic, consumer, size):
-            self._consumed.labels(topic, consumer).inc()
-            self._bytes.labels(topic).observe(size)
+            self._consumed.count(topic, consumer)
+            self._bytes.observe(topic, size)
 
     class Driver(Reference):
         meter = Counts

@@ -13,8 +13,10 @@ import json
 import pytest
 
 from ampy_conformance import contract as contracts
+from ampy_conformance._layout import room
 from ampy_conformance.contract import payloads, samples
-from ampy_conformance.contract.envelope import Envelope
+from ampy_conformance.contract.envelope import Envelope, loads
+from ampy_conformance.contract.headercheck import KNOWN
 from ampy_conformance.contract.lint import Linter
 
 CONTRACT = contracts.load()
@@ -49,6 +51,41 @@ def test_a_valid_record_has_no_findings(domain):
     assert judged(valid(domain)) == []
     assert judged(valid(domain, compress=True)) == []
     assert judged(without_payload(valid(domain))) == []
+
+
+# -- what is remembered -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_what_was_right_before_excuses_nothing(strict):
+    """A linter that has seen much judges as a fresh one does."""
+    files = sorted((room("golden")).rglob("*.json")) + sorted(
+        (room("golden").parent / "faulty").rglob("*.json")
+    )
+    envelopes = [loads(each.read_bytes()) for each in files]
+    fresh = [Linter(CONTRACT, strict=strict).check(each) for each in envelopes]
+    used = Linter(CONTRACT, strict=strict)
+    for _ in range(3):
+        assert [used.check(each) for each in envelopes] == fresh
+    assert sum(map(bool, fresh)) > 40
+
+
+def test_more_ids_than_are_remembered_are_judged_all_the_same():
+    used = Linter(CONTRACT)
+    for _ in range(KNOWN + 100):
+        assert not used.check(valid())
+    wrong = valid(message_id="018f5e2f-9b1c-46aa-8f7a-3b1d8f3ea0cX")
+    assert used.check(wrong) == Linter(CONTRACT).check(wrong) != []
+    assert not used.check(valid())
+
+
+def test_a_known_entity_does_not_excuse_another_under_its_key():
+    one, other = valid("bars"), SAMPLES.envelope(SAMPLES.record("bars", entity=1))
+    used = Linter(CONTRACT)
+    assert not used.check(one)
+    assert not used.check(one)
+    swapped = dataclasses.replace(one, payload=other.payload)
+    assert [each.clause for each in used.check(swapped)] == ["TOP-20", "KEY-bars"]
 
 
 # -- headers ----------------------------------------------------------------------------

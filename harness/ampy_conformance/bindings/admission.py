@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from ampy_conformance.bindings.state import claims_of
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from ampy_conformance.bindings.records import Record
     from ampy_conformance.contract import Contract
 
+TOPICS = 65536  # for which is remembered what their domains say
 DECODING = ("SER-01", "SER-05", "HDR-09")
 
 
@@ -22,6 +24,7 @@ class Admission:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._linter = Linter(contract, strict=False)
+        self._qos = functools.lru_cache(maxsize=TOPICS)(self._of_domain)
 
     def refusal(self, record: Record) -> str | None:
         """Return the reason why the record is a dead letter, None where it is admitted."""
@@ -33,13 +36,16 @@ class Admission:
             if each.severity == "fail":
                 kind = "decode_error" if each.clause in DECODING else "contract_violation"
                 return f"{kind}: {each.clause} {each.where}"
-        if examined.message is not None and examined.topic and examined.schema:
+        if examined.message is not None and examined.topic:
             domain = self._contract.domains[examined.topic.domain]
-            record.claims = claims_of(domain, examined.schema, examined.message)
+            record.claims = claims_of(domain, examined.entities)
         return None
 
     def qos(self, topic: str) -> str:
         """Return the QoS class of a topic's domain; what is no topic has the lowest (A-25)."""
+        return self._qos(topic)
+
+    def _of_domain(self, topic: str) -> str:
         domain = self._contract.domains.get((topic.split(".") + [""] * 3)[2])
         return domain.qos if domain else max(self._contract.qos["classes"])
 

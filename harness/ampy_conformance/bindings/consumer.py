@@ -154,7 +154,7 @@ class ConsumerCore:
             self._ready.append(lane)
         else:
             queue.append(record)
-        return self._work(now)
+        return [] if self._gathering else self._work(now)
 
     def grant(self, count: int, now: float) -> list[Action]:
         """Allow so many more unsettled deliveries."""
@@ -170,11 +170,13 @@ class ConsumerCore:
             return None, []
         if verdict == "ack":
             self.remember(record)
-            return record, [*self._done(record), *self._work(now)]
-        if verdict == "reject":
+            actions = self._done(record)
+        elif verdict == "reject":
             record.reason = "handler_error: rejected"
-            return record, [*self._kill(record), *self._work(now)]
-        return record, [*self._failed(record, "handler_error", now), *self._work(now)]
+            actions = self._kill(record)
+        else:
+            actions = self._failed(record, "handler_error", now)
+        return record, actions if self._gathering else [*actions, *self._work(now)]
 
     def dead_written(self, record: Record, ok: bool, now: float) -> list[Action]:
         """Take the broker's answer to a dead letter; nothing is dropped before it is stored."""
@@ -299,12 +301,10 @@ class ConsumerCore:
     def _work(self, now: float) -> list[Action]:
         """Start the heads of all keys that are ready, as far as credit goes."""
         actions: list[Action] = []
-        if self._gathering:
-            return actions
         if self._ready:
             self._look_ahead()
         while self._ready:
-            if self.unsettled >= self.credit:
+            if len(self._handling) >= self.credit:
                 break
             lane = self.next_lane(self._ready)
             queue = self._queues.get(lane)
@@ -320,16 +320,15 @@ class ConsumerCore:
             queue = self._queues.get(lane)
             if queue:
                 record = queue[0]
-                self._admit(record)
+                if not record.ids:
+                    self._admit(record)
                 if not record.refused:
                     ids += record.ids
         if ids:
             self.store.look(ids)
 
     def _admit(self, record: Record) -> None:
-        """Let admission judge a record, once."""
-        if record.ids:
-            return
+        """Let admission judge a record; it has ids from then on."""
         refusal = self.admission.refusal(record)
         if refusal is not None:
             record.reason, record.refused = refusal, True
@@ -343,13 +342,15 @@ class ConsumerCore:
         return self._in_work(head) or lane in self._due or head.place in self._dead_due
 
     def _start(self, record: Record, lane: str, now: float) -> list[Action]:
-        self._admit(record)
+        if not record.ids:
+            self._admit(record)
         if record.refused:
             return self._kill(record)
         if self.duplicate(record):
             return self._done(record)
-        for each in record.ids:
-            if self._busy_ids.get(each, record) is not record:
+        busy, ids = self._busy_ids, record.ids
+        for each in ids:
+            if busy.get(each, record) is not record:
                 # Its like is being handled under another key: wait for the outcome.
                 self._due[lane] = now + 0.02
                 return []
@@ -362,8 +363,8 @@ class ConsumerCore:
         record.delivery = f"{self._prefix}{self._number}"
         record.delivered_at = now
         self._handling[record.delivery] = record
-        for each in record.ids:
-            self._busy_ids[each] = record
+        for each in ids:
+            busy[each] = record
         return [Deliver(record)]
 
     def _failed(self, record: Record, kind: str, now: float) -> list[Action]:

@@ -7,6 +7,7 @@ one of each for every address. Everything here may be called from any thread or 
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -234,10 +235,7 @@ class Outlet:
 
         Raises `Refusal` or `Unknown` where the record cannot be sent at all.
         """
-
-        def delivered(error: KafkaError | None, message: Message) -> None:
-            answers.bring(answered, error, message)
-
+        delivered = functools.partial(answers.bring, answered)
         try:
             self._producer.produce(
                 topic, value=payload, key=key, headers=headers, on_delivery=delivered

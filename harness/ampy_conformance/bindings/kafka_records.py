@@ -58,7 +58,10 @@ def headers_of(topic: str, headers: Mapping[str, str]) -> Headers:
 def record_of(message: Message, token: Any = None) -> Record:
     """Return the record in a Kafka message; one that does not name its topic is on Kafka's."""
     pairs: Any = message.headers() or ()  # a list of name and bytes, or of name and None
-    headers = {name: str(value or b"", "utf-8", "replace") for name, value in pairs}
+    try:
+        headers = {name: value.decode() for name, value in pairs}
+    except (AttributeError, UnicodeDecodeError):  # no value, or no text: seldom
+        headers = {name: str(value or b"", "utf-8", "replace") for name, value in pairs}
     name = message.topic() or ""
     return Record(
         position=f"{message.partition()}:{message.offset()}",

@@ -65,9 +65,11 @@ class Record:
         return ".dlq." in self.topic and self.topic.split(".")[2] == "dlq"
 
 
-def fold(headers: Mapping[str, str]) -> dict[str, str]:
+def fold(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Return the headers under lower-case names: consumers match without regard to case (A-53)."""
-    return dict(zip(_lower(tuple(headers)), headers.values(), strict=True))
+    names = tuple(headers)
+    lower = _lower(names)
+    return headers if lower == names else dict(zip(lower, headers.values(), strict=True))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -6,9 +6,8 @@ neither, so nothing is counted twice or lost.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,8 +31,8 @@ class Claim(NamedTuple):
     metric: str = ""
 
 
-def claims_of(domain: Domain, name: str, message: Any) -> tuple[Claim, ...]:
-    """Return what a payload says, so that nobody need keep the payload's message for it.
+def claims_of(domain: Domain, entities: Sequence[Any]) -> tuple[Claim, ...]:
+    """Return what a payload's entities say, so that nobody need keep the payload's message for it.
 
     A time or an amount that is none (protobuf lets any number pass) says nothing.
     """
@@ -41,9 +40,11 @@ def claims_of(domain: Domain, name: str, message: Any) -> tuple[Claim, ...]:
     if field is None:
         return ()
     found: list[Claim] = []
-    for each in payloads.elements(domain, name, message):
-        with contextlib.suppress(ValueError, ArithmeticError):
+    for each in entities:
+        try:
             found.append(_claim(domain, rule, field, each))
+        except (ValueError, ArithmeticError):
+            continue
     return tuple(found)
 
 
@@ -72,7 +73,8 @@ class States:
         claims = record.claims
         if claims is None:
             name = record.known["schema_fqdn"]
-            claims = claims_of(domain, name, self._types.decode(name, record.body))
+            message = self._types.decode(name, record.body)
+            claims = claims_of(domain, payloads.elements(domain, name, message))
         key = record.key
         old = self._held(domain.name, key)
         new = old

@@ -85,7 +85,7 @@ class Store:
 
     def _refresh(self) -> None:
         """Forget the states in memory where another member has written; once a batch."""
-        if self._current:
+        if self._depth and self._current:
             return
         self._current = True
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
@@ -165,9 +165,8 @@ class Store:
 
     def buried(self, burial: str) -> bool:
         """Tell whether the record in a place is a dead letter already."""
-        with self:
-            self._refresh()
-            return burial in self._buried or burial in self._change.buried
+        self._refresh()
+        return burial in self._buried or burial in self._change.buried
 
     def mark(
         self,
@@ -209,13 +208,12 @@ class Store:
 
     def state(self, domain: str, key: str) -> Mapping[str, Any] | None:
         """Return the state of an entity."""
-        with self:
-            self._refresh()
-            if (domain, key) not in self._states:
-                query = "SELECT state FROM states WHERE domain=? AND key=?"
-                row = self._db.execute(query, (domain, key)).fetchone()
-                self._states[domain, key] = json.loads(row[0]) if row else None
-            return self._states[domain, key]
+        self._refresh()
+        if (domain, key) not in self._states:
+            query = "SELECT state FROM states WHERE domain=? AND key=?"
+            row = self._db.execute(query, (domain, key)).fetchone()
+            self._states[domain, key] = json.loads(row[0]) if row else None
+        return self._states[domain, key]
 
     def replayed(self, request: str) -> bool:
         """Tell whether a replay request was carried out to its end."""
@@ -245,9 +243,12 @@ class Store:
 
         It may begin when the batch has been written.
         """
-        with self:
-            number = self.attempts(identity) + 1
-            self._change.begun[identity] = self._change.begun.get(identity, 0) + 1
+        if not self._depth:
+            with self:
+                return self.begin(identity)
+        number = self.attempts(identity) + 1
+        begun = self._change.begun
+        begun[identity] = begun.get(identity, 0) + 1
         return number
 
     def bury(self, identity: str, burial: str, watermark: tuple[str, str] | None) -> None:

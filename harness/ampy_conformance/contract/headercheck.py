@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ampy_conformance.contract.findings import finding
 
@@ -16,15 +16,26 @@ if TYPE_CHECKING:
 
 # Characters that no header may carry: they could end the header and begin another.
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-KNOWN, SHORT = 8192, 256  # how much is remembered, and how long it may be
+# How many values of a header are remembered, and how long they may be. What has more of them
+# (ids, times) is different on every record, and is sooner judged than looked up.
+KNOWN, SHORT = 1024, 256
 JSON_TYPES = ("application/json", "text/json")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Rule:
     header: Header
     matches: Callable[[str], object]
     lenient: Callable[[str], object] | None
+    right: set[str] = field(default_factory=set)  # what was found to be right comes again
+    repeats: bool = True
+
+    def remember(self, value: str) -> None:
+        """Remember what was right, unless it has become too much: then it is judged each time."""
+        self.right.add(value)
+        if len(self.right) > KNOWN:
+            self.right.clear()
+            self.repeats = False
 
 
 class HeaderCheck:
@@ -36,9 +47,8 @@ class HeaderCheck:
         self._rules = {each.name: _rule(each) for each in contract.headers}
         self._required = [each.name for each in contract.headers if each.required]
         self._folded = {_fold(each.name): each.name for each in contract.headers}
-        # What was found to be right comes again with the next record: most headers do.
-        self._complete: set[tuple[str, ...]] = set()
-        self._right: set[tuple[str, str]] = set()
+        # Names that are complete, and their rules: the next record has the same.
+        self._complete: dict[tuple[str, ...], list[_Rule]] = {}
 
     def well_formed(self, name: str, value: str) -> bool:
         """Tell whether a value has the form of its header."""
@@ -60,24 +70,23 @@ class HeaderCheck:
             before = len(found)
             self._presence(headers, found, required=required)
             if required and len(found) == before and all(name in self._rules for name in names):
-                _keep(self._complete, names)
-        right = self._right
-        for item in headers.items():
-            if item in right:
+                if len(self._complete) >= KNOWN:
+                    self._complete.clear()
+                self._complete[names] = [self._rules[name] for name in names]
+        rules = self._complete.get(names) or map(self._rules.get, names)
+        for rule, value in zip(rules, headers.values(), strict=True):
+            if rule is None or value in rule.right:
                 continue
-            name, value = item
-            rule = self._rules.get(name)
-            if rule is None:
-                continue
-            if (values or name == "dlq_reason") and not rule.matches(value):
+            header = rule.header
+            if (values or header.name == "dlq_reason") and not rule.matches(value):
                 self._malformed(rule, value, headers, domain, env, found)
-            elif rule.header.constants and value in rule.header.constants:
+            elif header.constants and value in header.constants:
                 wanted = "an id of this run, not a library's default (A-63)"
                 found.append(
-                    finding(self._contract, rule.header.clause, name, value, wanted, "warn")
+                    finding(self._contract, header.clause, header.name, value, wanted, "warn")
                 )
-            elif values and len(value) <= SHORT:
-                _keep(right, item)
+            elif values and rule.repeats and len(value) <= SHORT:
+                rule.remember(value)
         if "traceparent" in headers and values:
             self._trace(headers, found)
         if "blob_ref" in headers or "blob_hash" in headers or "blob_size" in headers:
@@ -175,13 +184,6 @@ class HeaderCheck:
             for name in ("blob_hash", "blob_size")
             if name not in headers
         )
-
-
-def _keep(known: set[Any], one: Any) -> None:
-    """Remember what was right; where too much is known, begin anew."""
-    if len(known) >= KNOWN:
-        known.clear()
-    known.add(one)
 
 
 def _rule(header: Header) -> _Rule:

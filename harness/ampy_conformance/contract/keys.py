@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ampy_conformance.contract import payloads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from google.protobuf.message import Message
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ampy_conformance.contract.topics import Topic
 
 PLACE = re.compile(r"\{(\w+)\}")
+SUBTOPIC = "@subtopic"  # the path of a part that stands in the topic
 
 
 @dataclass(frozen=True)
@@ -86,24 +87,42 @@ def _places(form: str) -> tuple[str, ...]:
 
 
 def parts_of(
-    domain: Domain, topic: Topic | None, name: str, message: Message
+    domain: Domain, topic: Topic | None, entities: Sequence[Message]
 ) -> list[dict[str, str]]:
-    """Return the key parts of every entity in a payload; a part with several values gives several."""
-    found: list[dict[str, str]] = []
-    for each in payloads.elements(domain, name, message):
+    """Return the key parts of entities (`payloads.elements`); a part with several values gives several."""
+    read = _reader(tuple(domain.parts.items()))
+    return [row for each in entities for row in read(each, topic)]
+
+
+@functools.cache
+def _reader(
+    parts: tuple[tuple[str, str], ...],
+) -> Callable[[Any, Topic | None], list[dict[str, str]]]:
+    """Return what reads parts, each a name and a path, out of an entity."""
+
+    def rows_of(entity: Any, topic: Topic | None) -> list[dict[str, str]]:
         rows: list[dict[str, str]] = [{}]
-        for part, path in domain.parts.items():
-            if path == "@subtopic" and topic:
+        for part, path in parts:
+            if path == SUBTOPIC and topic:
                 values = [".".join(topic.subtopic)]
             else:
-                values = _values(each, path)
-            if len(values) == 1:
-                for row in rows:
-                    row[part] = values[0]
-            else:
-                rows = [{**row, part: value} for row in rows for value in values]
-        found += rows
-    return found
+                values = _values(entity, path)
+            rows = [{**row, part: value} for row in rows for value in values]
+        return rows
+
+    names, paths = zip(*parts, strict=True) if parts else ((), ())
+    if len(paths) < 2 or any(path == SUBTOPIC or "[]" in path for path in paths):
+        return rows_of
+    walk = operator.attrgetter(*paths)  # all at once, and without a list for each
+
+    def row_of(entity: Any, topic: Topic | None) -> list[dict[str, str]]:
+        try:
+            values = walk(entity)
+        except AttributeError:
+            return rows_of(entity, topic)
+        return [dict(zip(names, map(_text, values), strict=True))]
+
+    return row_of
 
 
 def expected(contract: Contract, topic: Topic, name: str, message: Message) -> KeyForms | None:
@@ -114,7 +133,7 @@ def expected(contract: Contract, topic: Topic, name: str, message: Message) -> K
     domain = contract.domains[topic.domain]
     if domain.key.unspecified:
         return None
-    rows = parts_of(domain, topic, name, message)
+    rows = parts_of(domain, topic, payloads.elements(domain, name, message))
     if not rows:
         return None
     forms = (domain.key.form, *domain.key.tolerated)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ampy_conformance.contract import encoding, keys, payloads, subtopics, times, topics
 from ampy_conformance.contract.findings import Finding, finding
@@ -24,23 +23,21 @@ if TYPE_CHECKING:
     from ampy_conformance.contract.topics import Topic
 
 DEAD = "dlq"
-MANY, SHORT = (
-    4096,
-    64,
-)  # how many pairs of topic and schema are known to fit, and how long a version
+# How many pairs of topic and schema, and entities, are known to fit; how long their texts may be.
+MANY, SHORT, LONG = 4096, 64, 1024
 # A dead letter of such a class was not a valid record: its headers may be what is wrong with it.
 EXCUSED = ("contract_violation", "decode_error")
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(NamedTuple):
     """What one look at an envelope gave: findings, and the parts that could be read."""
 
     findings: tuple[Finding, ...]
     topic: Topic | None = None
     schema: str | None = None
     message: Any = None
-    rows: Sequence[Mapping[str, str]] = ()  # the key parts of each entity in the payload
+    entities: Sequence[Message] = ()  # what the payload carries
+    rows: Sequence[Mapping[str, str]] = ()  # the key parts of each of them
 
 
 class Linter:
@@ -53,6 +50,7 @@ class Linter:
         self._types = payloads.types(contract)
         self._topic = functools.lru_cache(maxsize=65536)(self._parse)
         self._fitting: set[tuple[str, str, str | None, str]] = set()
+        self._entities: set[tuple[str | None, ...]] = set()
         self._over = contract.limits["compress_over"]
         self._below = contract.limits["record_below"]
 
@@ -78,15 +76,17 @@ class Linter:
         if schema is None or "content_type" not in envelope.headers:
             return Examined(tuple(found), topic, schema)
         message = self._payload(envelope, schema, found)
+        entities: list[Message] = []
         rows: list[dict[str, str]] = []
         if message is not None:
             # What follows from a time that is none is not a second finding.
             if not self._strict or self._times(message, found):
-                rows = keys.parts_of(domain, topic, schema, message)
+                entities = payloads.elements(domain, schema, message)
+                rows = keys.parts_of(domain, topic, entities)
                 self._entity(topic, domain, schema, rows, envelope.headers, found)
         elif envelope.payload is None or "blob_ref" in envelope.headers:
             self._forms(topic, domain, schema, envelope.headers.get("partition_key"), found)
-        return Examined(tuple(found), topic, schema, message, rows)
+        return Examined(tuple(found), topic, schema, message, entities, rows)
 
     # -- topic --------------------------------------------------------------------------
 
@@ -248,9 +248,30 @@ class Linter:
         headers: Mapping[str, str],
         found: list[Finding],
     ) -> None:
-        contract = self.contract
         if not rows:
             return
+        # The entity comes again with its next record, and fits its topic and key as before.
+        told = (topic.text, schema, headers.get("partition_key"), headers.get("dedupe_key"))
+        known = (*told, *rows[0].values()) if len(rows) == 1 else None
+        if known is not None and known in self._entities:
+            return
+        before = len(found)
+        self._judge_entity(topic, domain, schema, rows, headers, found)
+        if known and len(found) == before and sum(map(len, filter(None, known))) < LONG:
+            if len(self._entities) >= MANY:
+                self._entities.clear()
+            self._entities.add(known)
+
+    def _judge_entity(
+        self,
+        topic: Topic,
+        domain: Domain,
+        schema: str,
+        rows: list[dict[str, str]],
+        headers: Mapping[str, str],
+        found: list[Finding],
+    ) -> None:
+        contract = self.contract
         empty = {name for row in rows for name, value in row.items() if not value}
         if "symbol" in empty and domain.parts["symbol"] == "security.symbol":
             found.append(

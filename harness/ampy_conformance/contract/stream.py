@@ -7,7 +7,6 @@ import json
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from ampy_conformance.contract import payloads
 from ampy_conformance.contract.findings import Finding, finding
 from ampy_conformance.contract.lint import DEAD, Examined, Linter
 
@@ -141,11 +140,10 @@ class StreamLinter:
         found: list[Finding],
     ) -> None:
         """Judge the times within a key, for each producer's run by itself (A-31)."""
-        assert examined.schema is not None
         field = domain.order.field or ""
         who = (headers.get("producer"), headers.get("run_id"), domain.name, key)
         last = self._times.get(who, (0, 0))
-        for each in payloads.elements(domain, examined.schema, examined.message):
+        for each in examined.entities:
             stamp = getattr(each, field)
             at = (stamp.seconds, stamp.nanos)
             if at < last:

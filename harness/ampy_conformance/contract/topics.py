@@ -30,11 +30,6 @@ class Topic:
     version: str
     subtopic: tuple[str, ...]
 
-    @property
-    def major(self) -> int:
-        """The number in the version."""
-        return int(self.version[1:])
-
 
 class TopicError(ValueError):
     """A topic that breaks `clause` at character `position`, at `token`."""
@@ -59,6 +54,7 @@ def parse(contract: Contract, text: str) -> Topic:
     return Topic(text, env, domain, version, tuple(subtopic.split(".")))
 
 
+@functools.lru_cache(maxsize=65536)
 def matches(pattern: str, topic: str) -> bool:
     """Tell whether a pattern covers a topic: `*` is one token, `>` the rest (at least one)."""
     wanted, tokens = pattern.split("."), topic.split(".")

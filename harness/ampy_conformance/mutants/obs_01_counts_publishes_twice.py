@@ -14,7 +14,7 @@ class Counts(Meter):
 
     def produced(self, topic: str, producer: str, size: int) -> None:
         """Count once more."""
-        self._produced.labels(topic, producer).inc()
+        self._produced.count(topic, producer)
         super().produced(topic, producer, size)
 
 

@@ -17,7 +17,7 @@ class Counts(Meter):
     def delivered(self, topic: str, produced_at: str) -> None:
         """Divide by a thousand."""
         then = dt.datetime.fromisoformat(produced_at)
-        self._latency.labels(topic).observe((dt.datetime.now(dt.UTC) - then).total_seconds())
+        self._latency.observe(topic, (dt.datetime.now(dt.UTC) - then).total_seconds())
 
 
 class Driver(Reference):
