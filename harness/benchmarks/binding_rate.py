@@ -24,7 +24,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from raw_clients import RAW, WINDOW
+from raw_clients import LEAST, RAW, WINDOW
 
 from ampy_conformance import broker as brokers
 from ampy_conformance import contract as contracts
@@ -175,23 +175,24 @@ async def measure(
 ):
     contract = contracts.load()
     records = records_of(contract, size, int(SIZES[size] * scale))
-    turns: dict[str, list[Turn]] = {"raw": [], "binding": []}
+    names = ["raw", "binding", *(["least"] if kind in LEAST else [])]
+    turns: dict[str, list[Turn]] = {each: [] for each in names}
     for number in range(rounds):
-        for name in ("raw", "binding") if number % 2 == 0 else ("binding", "raw"):
+        for name in names if number % 2 == 0 else reversed(names):
             lane = broker.lane()
             lane.untap()  # what the suite notes of every record would be measured
-            raw = RAW[kind]()
+            raw = (LEAST if name == "least" else RAW)[kind]()
             await raw.begin(lane)
             helper = Binding(kind)
             _, builder = await opened(helper, lane)
             built = [builder.build(each) for each in records]
-            side: Any = raw if name == "raw" else helper
+            side: Any = helper if name == "binding" else raw
+            given = built if name == "raw" else records
             try:
                 if job == "consume":
-                    await raw.publish(raw.ready(built))
+                    await raw.publish(raw.ready(given if name == "least" else built))
                 else:  # connections warm, topics known
-                    few = built[:200] if name == "raw" else records[:200]
-                    await side.publish(side.ready(few))
+                    await side.publish(side.ready(given[:200]))
                     built = [builder.build(each) for each in records]
                 ready = side.ready(built if name == "raw" else records)
                 taken = await turn(side, job, ready, profile if name == "binding" else None)
@@ -252,17 +253,23 @@ def main() -> None:
 
 def show(kind: str, job: str, size: int, turns: dict[str, list[Turn]]) -> None:
     ratio = interval([r.wall / b.wall for r, b in zip(turns["raw"], turns["binding"], strict=True)])
-    cpu = {n: statistics.median(t.cpu for t in each) * 1e6 for n, each in turns.items()}
-    own = interval(
-        [(b.cpu - r.cpu) * 1e6 for r, b in zip(turns["raw"], turns["binding"], strict=True)]
-    )
+    cpu = {name: statistics.median(t.cpu for t in each) * 1e6 for name, each in turns.items()}
+    own = {
+        name: interval([(b.cpu - r.cpu) * 1e6 for r, b in zip(turns["raw"], each, strict=True)])
+        for name, each in turns.items()
+    }
     rate = {n: 1 / statistics.median(t.wall for t in each) for n, each in turns.items()}
     print(
         f"{kind:<6}{job:<8}{size:>6} B  raw {rate['raw']:>8,.0f}/s  binding {rate['binding']:>8,.0f}/s  "
         f"ratio {ratio[0]:.2f} [{ratio[1]:.2f}, {ratio[2]:.2f}]  cpu raw {cpu['raw']:.1f} us, "
-        f"binding {cpu['binding']:.1f} us, own {own[0]:.1f} [{own[1]:.1f}, {own[2]:.1f}]",
+        f"binding {cpu['binding']:.1f} us, own {said(own['binding'])}"
+        + (f", at least {said(own['least'])}" if "least" in own else ""),
         flush=True,
     )
+
+
+def said(each: tuple[float, float, float]) -> str:
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*each)
 
 
 if __name__ == "__main__":

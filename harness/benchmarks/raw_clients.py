@@ -7,14 +7,23 @@ made: no ids, no checks, no retries, no memory of what was handled.
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
+import sqlite3
+import tempfile
 import time
 import uuid
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nats
+import uuid_utils
 from confluent_kafka import Consumer, Producer
 from nats.js.api import AckPolicy, ConsumerConfig
+
+from ampy_conformance import contract as contracts
+from ampy_conformance.contract import payloads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +35,7 @@ if TYPE_CHECKING:
 # then what is measured is librdkafka's cost of a request.
 WINDOW = {"nats": 512, "kafka": 8192}
 PATIENCE = 30.0
+AT_ONCE = 64  # records that the least of a binding keeps in one transaction, as the bindings do
 
 
 class RawNats:
@@ -148,10 +158,8 @@ class RawKafka:
         deadline = time.monotonic() + PATIENCE
         while left and time.monotonic() < deadline:
             batch = consumer.consume(256, timeout=1.0)
-            for each in batch:
-                assert each.error() is None
-                assert each.headers()
-                assert each.value()
+            assert all(each.error() is None for each in batch)
+            self.handle(batch)
             left -= len(batch)
             if batch:
                 consumer.commit(asynchronous=True)
@@ -159,9 +167,116 @@ class RawKafka:
         consumer.commit(asynchronous=False)
         consumer.close()
 
+    def handle(self, batch: Sequence[Any]) -> None:
+        """Look at what has come."""
+        for each in batch:
+            assert each.headers()
+            assert each.value()
+
     async def end(self) -> None:
         """Let the producer go."""
         self._producer.flush(PATIENCE)
 
 
+class LeastKafka(RawKafka):
+    """The raw client with the least that the contract asks of anybody, in straight Python.
+
+    Publishing: an id, a time and a trace of each record's own, a payload that was parsed, and an
+    answer for each record. Consuming: headers read as text, the payload parsed, and the id looked
+    up and kept in a file before the record is committed. No key is compared, no header judged, no
+    order, attempt or state kept: a binding that does what it has to cannot cost less.
+    """
+
+    async def begin(self, lane: Lane) -> None:
+        """Make the producer, and the file."""
+        await super().begin(lane)
+        self._types = payloads.types(contracts.load())
+        self._folder = tempfile.TemporaryDirectory(prefix="ampy-bench-")
+        self._db = sqlite3.connect(Path(self._folder.name, "seen.sqlite"), isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    def ready(self, records: Sequence[Any]) -> list[Any]:
+        """Return what `publish` takes: logical records."""
+        return list(records)
+
+    async def publish(self, ready: list[Any]) -> None:
+        """Publish everything, acknowledged."""
+        produce, poll, loop = (
+            self._producer.produce,
+            self._producer.poll,
+            asyncio.get_running_loop(),
+        )
+        waiting: deque[asyncio.Future[int]] = deque()
+        parse = self._types.of(ready[0]["schema_fqdn"]).FromString
+        short = ".".join(ready[0]["topic"].split(".")[:4])
+        fixed = [
+            ("schema_fqdn", ready[0]["schema_fqdn"]),
+            ("schema_version", "1.0.0"),
+            ("content_type", "application/x-protobuf"),
+            ("producer", "bench@1"),
+            ("source", "bench"),
+            ("run_id", "r"),
+        ]
+
+        def delivered(future: asyncio.Future[int], error: Any, message: Any) -> None:
+            assert error is None
+            future.set_result(message.offset())
+
+        for each in ready:
+            while len(waiting) >= WINDOW["kafka"]:
+                poll(0.01)
+                while waiting and waiting[0].done():
+                    waiting.popleft()
+            parse(each["payload"])
+            trace, span = os.urandom(16).hex(), os.urandom(8).hex()
+            key = ".".join(each["key"].values())
+            headers = [
+                ("message_id", str(uuid_utils.uuid7())),
+                *fixed,
+                ("produced_at", time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())),
+                ("trace_id", trace),
+                ("span_id", span),
+                ("traceparent", f"00-{trace}-{span}-01"),
+                ("partition_key", key),
+                ("topic", each["topic"]),
+            ]
+            future: asyncio.Future[int] = loop.create_future()
+            waiting.append(future)
+            produce(
+                short,
+                value=each["payload"],
+                key=key,
+                headers=headers,
+                on_delivery=functools.partial(delivered, future),
+            )
+        while waiting:
+            poll(0.01)
+            while waiting and waiting[0].done():
+                waiting.popleft()
+
+    def handle(self, batch: Sequence[Any]) -> None:
+        """Read, look up and keep what has come, a few records at a time."""
+        for begin in range(0, len(batch), AT_ONCE):
+            ids = []
+            for each in batch[begin : begin + AT_ONCE]:
+                headers = {name: value.decode() for name, value in each.headers()}
+                self._types.of(headers["schema_fqdn"]).FromString(each.value())
+                ids.append((headers["message_id"],))
+            marks = ", ".join("?" * len(ids))
+            known = f"SELECT id FROM seen WHERE id IN ({marks})"
+            assert not self._db.execute(known, [each for (each,) in ids]).fetchall()
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT INTO seen VALUES (?)", ids)
+            self._db.execute("COMMIT")
+
+    async def end(self) -> None:
+        """Let everything go."""
+        await super().end()
+        self._db.close()
+        self._folder.cleanup()
+
+
 RAW = {"nats": RawNats, "kafka": RawKafka}
+LEAST = {"kafka": LeastKafka}
