@@ -3,6 +3,7 @@
 In one process and one run, raw and binding take turns (A B B A): what slows the machine down
 slows both. Publishing is pipelined, with the same number of records under way; consuming ends
 when every acknowledgement is confirmed. CPU is that of this process, client threads included.
+A third side takes its turn: the raw client with the least that any binding has to do.
 
     python harness/benchmarks/binding_rate.py [nats|kafka ...] [--rounds 6] [--json] [--profile publish|consume]
 """
@@ -175,7 +176,7 @@ async def measure(
 ):
     contract = contracts.load()
     records = records_of(contract, size, int(SIZES[size] * scale))
-    names = ["raw", "binding", *(["least"] if kind in LEAST else [])]
+    names = ["raw", "binding", "least"]
     turns: dict[str, list[Turn]] = {each: [] for each in names}
     for number in range(rounds):
         for name in names if number % 2 == 0 else reversed(names):
@@ -252,7 +253,10 @@ def main() -> None:
 
 
 def show(kind: str, job: str, size: int, turns: dict[str, list[Turn]]) -> None:
-    ratio = interval([r.wall / b.wall for r, b in zip(turns["raw"], turns["binding"], strict=True)])
+    ratio = {
+        name: interval([r.wall / b.wall for r, b in zip(turns["raw"], each, strict=True)])
+        for name, each in turns.items()
+    }
     cpu = {name: statistics.median(t.cpu for t in each) * 1e6 for name, each in turns.items()}
     own = {
         name: interval([(b.cpu - r.cpu) * 1e6 for r, b in zip(turns["raw"], each, strict=True)])
@@ -261,15 +265,16 @@ def show(kind: str, job: str, size: int, turns: dict[str, list[Turn]]) -> None:
     rate = {n: 1 / statistics.median(t.wall for t in each) for n, each in turns.items()}
     print(
         f"{kind:<6}{job:<8}{size:>6} B  raw {rate['raw']:>8,.0f}/s  binding {rate['binding']:>8,.0f}/s  "
-        f"ratio {ratio[0]:.2f} [{ratio[1]:.2f}, {ratio[2]:.2f}]  cpu raw {cpu['raw']:.1f} us, "
+        f"ratio {said(ratio['binding'], 2)}  cpu raw {cpu['raw']:.1f} us, "
         f"binding {cpu['binding']:.1f} us, own {said(own['binding'])}"
-        + (f", at least {said(own['least'])}" if "least" in own else ""),
+        f", at least {said(own['least'])} (ratio {said(ratio['least'], 2)})",
         flush=True,
     )
 
 
-def said(each: tuple[float, float, float]) -> str:
-    return "{:.1f} [{:.1f}, {:.1f}]".format(*each)
+def said(each: tuple[float, float, float], digits: int = 1) -> str:
+    middle, low, high = (f"{one:.{digits}f}" for one in each)
+    return f"{middle} [{low}, {high}]"
 
 
 if __name__ == "__main__":

@@ -57,12 +57,18 @@ class RawNats:
     async def publish(self, ready: list[Any]) -> None:
         """Publish everything, acknowledged."""
         waiting: deque[asyncio.Future[Any]] = deque()
-        for topic, payload, headers in ready:
+        for each in ready:
             if len(waiting) >= WINDOW["nats"]:
                 await waiting.popleft()
+            topic, payload, headers = self.prepared(each)
             waiting.append(await self._js.publish_async(topic, payload, headers=headers))
         while waiting:
             await waiting.popleft()
+
+    def prepared(self, each: Any) -> tuple[str, bytes, dict[str, str]]:
+        """Return subject, payload and headers, which are ready made."""
+        topic, payload, headers = each
+        return topic, payload, headers
 
     async def consume(self, pattern: str, count: int) -> None:
         """Take everything, and have each acknowledgement confirmed."""
@@ -75,14 +81,18 @@ class RawNats:
         while left:
             batch = await taken.fetch(min(left, WINDOW["nats"]), timeout=PATIENCE)
             left -= len(batch)
-            for each in batch:
-                assert each.headers
+            self.handle(batch)
             under_way.append(asyncio.gather(*(each.ack_sync(timeout=PATIENCE) for each in batch)))
             if len(under_way) > 1:
                 await under_way.popleft()
         while under_way:
             await under_way.popleft()
         await taken.unsubscribe()
+
+    def handle(self, batch: Sequence[Any]) -> None:
+        """Look at what has come."""
+        for each in batch:
+            assert each.headers
 
     async def end(self) -> None:
         """Empty the stream and disconnect."""
@@ -178,18 +188,16 @@ class RawKafka:
         self._producer.flush(PATIENCE)
 
 
-class LeastKafka(RawKafka):
-    """The raw client with the least that the contract asks of anybody, in straight Python.
+class Least:
+    """The least that the contract asks of anybody, in straight Python.
 
-    Publishing: an id, a time and a trace of each record's own, a payload that was parsed, and an
-    answer for each record. Consuming: headers read as text, the payload parsed, and the id looked
-    up and kept in a file before the record is committed. No key is compared, no header judged, no
-    order, attempt or state kept: a binding that does what it has to cannot cost less.
+    A producer: an id, a time and a trace of each record's own, and a payload that was parsed. A
+    consumer: the payload parsed, and the id looked up and kept in a file before the record is
+    acknowledged. No key is compared, no header judged, no order, attempt or state kept: a binding
+    that does what it has to cannot cost less.
     """
 
-    async def begin(self, lane: Lane) -> None:
-        """Make the producer, and the file."""
-        await super().begin(lane)
+    def __init__(self) -> None:
         self._types = payloads.types(contracts.load())
         self._folder = tempfile.TemporaryDirectory(prefix="ampy-bench-")
         self._db = sqlite3.connect(Path(self._folder.name, "seen.sqlite"), isolation_level=None)
@@ -197,86 +205,127 @@ class LeastKafka(RawKafka):
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY) WITHOUT ROWID")
 
+    def headers(self, record: Mapping[str, Any]) -> dict[str, str]:
+        """Return the headers of a logical record, whose payload was parsed."""
+        self._types.of(record["schema_fqdn"]).FromString(record["payload"])
+        trace, span = os.urandom(16).hex(), os.urandom(8).hex()
+        return {
+            "message_id": str(uuid_utils.uuid7()),
+            "schema_fqdn": record["schema_fqdn"],
+            "schema_version": "1.0.0",
+            "content_type": "application/x-protobuf",
+            "produced_at": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
+            "producer": "bench@1",
+            "source": "bench",
+            "run_id": "r",
+            "trace_id": trace,
+            "span_id": span,
+            "traceparent": f"00-{trace}-{span}-01",
+            "partition_key": ".".join(record["key"].values()),
+        }
+
+    def take(self, records: Sequence[tuple[Mapping[str, str], bytes]]) -> None:
+        """Parse records, headers and payload each, and keep their ids, some at a time."""
+        for begin in range(0, len(records), AT_ONCE):
+            ids = []
+            for headers, payload in records[begin : begin + AT_ONCE]:
+                self._types.of(headers["schema_fqdn"]).FromString(payload)
+                ids.append(headers["message_id"])
+            marks = ", ".join("?" * len(ids))
+            known = self._db.execute(f"SELECT id FROM seen WHERE id IN ({marks})", ids)
+            assert not known.fetchall()
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT INTO seen VALUES (?)", [(each,) for each in ids])
+            self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._db.close()
+        self._folder.cleanup()
+
+
+class LeastNats(RawNats):
+    """nats-py with the least of a binding; takes logical records."""
+
+    async def begin(self, lane: Lane) -> None:
+        """Connect, and open the file."""
+        await super().begin(lane)
+        self._least = Least()
+
+    def ready(self, records: Sequence[Any]) -> list[Any]:
+        """Return what `publish` takes: logical records."""
+        return list(records)
+
+    def prepared(self, each: Any) -> tuple[str, bytes, dict[str, str]]:
+        """Build what is published."""
+        headers = self._least.headers(each)
+        return each["topic"], each["payload"], {**headers, "Nats-Msg-Id": headers["message_id"]}
+
+    def handle(self, batch: Sequence[Any]) -> None:
+        """Parse and keep what has come."""
+        self._least.take([(each.headers, each.data) for each in batch])
+
+    async def end(self) -> None:
+        """Let everything go."""
+        await super().end()
+        self._least.close()
+
+
+class LeastKafka(RawKafka):
+    """confluent-kafka with the least of a binding, an answer for each record; takes logical records."""
+
+    async def begin(self, lane: Lane) -> None:
+        """Make the producer, and open the file."""
+        await super().begin(lane)
+        self._least = Least()
+
     def ready(self, records: Sequence[Any]) -> list[Any]:
         """Return what `publish` takes: logical records."""
         return list(records)
 
     async def publish(self, ready: list[Any]) -> None:
-        """Publish everything, acknowledged."""
+        """Publish everything, acknowledged one by one."""
         produce, poll, loop = (
             self._producer.produce,
             self._producer.poll,
             asyncio.get_running_loop(),
         )
         waiting: deque[asyncio.Future[int]] = deque()
-        parse = self._types.of(ready[0]["schema_fqdn"]).FromString
-        short = ".".join(ready[0]["topic"].split(".")[:4])
-        fixed = [
-            ("schema_fqdn", ready[0]["schema_fqdn"]),
-            ("schema_version", "1.0.0"),
-            ("content_type", "application/x-protobuf"),
-            ("producer", "bench@1"),
-            ("source", "bench"),
-            ("run_id", "r"),
-        ]
 
         def delivered(future: asyncio.Future[int], error: Any, message: Any) -> None:
             assert error is None
             future.set_result(message.offset())
 
-        for each in ready:
-            while len(waiting) >= WINDOW["kafka"]:
+        def answered(room: int) -> None:
+            while len(waiting) > room:
                 poll(0.01)
                 while waiting and waiting[0].done():
                     waiting.popleft()
-            parse(each["payload"])
-            trace, span = os.urandom(16).hex(), os.urandom(8).hex()
-            key = ".".join(each["key"].values())
-            headers = [
-                ("message_id", str(uuid_utils.uuid7())),
-                *fixed,
-                ("produced_at", time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())),
-                ("trace_id", trace),
-                ("span_id", span),
-                ("traceparent", f"00-{trace}-{span}-01"),
-                ("partition_key", key),
-                ("topic", each["topic"]),
-            ]
+
+        for each in ready:
+            answered(WINDOW["kafka"] - 1)
+            headers = self._least.headers(each)
             future: asyncio.Future[int] = loop.create_future()
             waiting.append(future)
             produce(
-                short,
+                ".".join(each["topic"].split(".")[:4]),
                 value=each["payload"],
-                key=key,
-                headers=headers,
+                key=headers["partition_key"],
+                headers=[*headers.items(), ("topic", each["topic"])],
                 on_delivery=functools.partial(delivered, future),
             )
-        while waiting:
-            poll(0.01)
-            while waiting and waiting[0].done():
-                waiting.popleft()
+        answered(0)
 
     def handle(self, batch: Sequence[Any]) -> None:
-        """Read, look up and keep what has come, a few records at a time."""
-        for begin in range(0, len(batch), AT_ONCE):
-            ids = []
-            for each in batch[begin : begin + AT_ONCE]:
-                headers = {name: value.decode() for name, value in each.headers()}
-                self._types.of(headers["schema_fqdn"]).FromString(each.value())
-                ids.append((headers["message_id"],))
-            marks = ", ".join("?" * len(ids))
-            known = f"SELECT id FROM seen WHERE id IN ({marks})"
-            assert not self._db.execute(known, [each for (each,) in ids]).fetchall()
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT INTO seen VALUES (?)", ids)
-            self._db.execute("COMMIT")
+        """Read headers as text, parse and keep what has come."""
+        texts = [{name: value.decode() for name, value in each.headers()} for each in batch]
+        self._least.take([(one, each.value()) for one, each in zip(texts, batch, strict=True)])
 
     async def end(self) -> None:
         """Let everything go."""
         await super().end()
-        self._db.close()
-        self._folder.cleanup()
+        self._least.close()
 
 
 RAW = {"nats": RawNats, "kafka": RawKafka}
-LEAST = {"kafka": LeastKafka}
+LEAST = {"nats": LeastNats, "kafka": LeastKafka}
