@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 
 from ampy_conformance._errors import UsageError
 from ampy_conformance._layout import PACKAGE
@@ -88,3 +90,23 @@ def test_only_doubt_is_looked_at_again(kind, killed, hit, looks) -> None:
     assert (kill.looks, kill.killed) == (looks, killed)
     assert [scale for _, scale in seen] == [runner.TIME_SCALE, 1.0][:looks]
     assert told == [kill]
+
+
+def test_progress_is_told_beside_the_json(monkeypatch) -> None:
+    """Eleven minutes without a sign look like a hang; what a program reads stays JSON."""
+
+    def run(wanted, seed, jobs, done):  # noqa: ARG001
+        kills = [runner.Kill(each.name, "X", killed=True, why="", seconds=0.1) for each in wanted]
+        for each in kills:
+            done(each)
+        return list(zip(wanted, kills, strict=True))
+
+    monkeypatch.setattr(runner, "run", run)
+    monkeypatch.setattr(selftest, "TELL_EVERY", 0)
+    names = [each.name for each in EVERYTHING[:2]]
+    arguments = ["--json", *(word for name in names for word in ("--mutant", name))]
+    result = CliRunner().invoke(selftest.command, arguments, standalone_mode=False)
+    assert result.return_value == 0
+    assert [each["name"] for each in json.loads(result.stdout)["kills"]] == sorted(names)
+    assert "1 of 2" in result.stderr
+    assert "2 of 2" in result.stderr

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # A run of one mutant uses a core for about a third of its time.
 JOBS = 2 * (os.cpu_count() or 2)
+TELL_EVERY = 10  # seconds between lines where there is no terminal for a bar
 
 
 @click.command(
@@ -89,7 +90,7 @@ def command(
         return 4
     seed = secrets.randbelow(2**31) if seed is None else seed
     began = time.monotonic()
-    console = Console(stderr=True, quiet=as_json)
+    console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -100,9 +101,16 @@ def command(
         disable=not console.is_terminal,
     ) as progress:
         task = progress.add_task("planted bugs", total=len(wanted))
+        ended_already = told = 0
 
         def done(kill: Kill) -> None:
+            nonlocal ended_already, told
             progress.advance(task)
+            ended_already += 1
+            passed = time.monotonic() - began
+            if not console.is_terminal and passed >= told + TELL_EVERY:  # no bar there
+                told = int(passed)
+                console.print(f"{passed:6.0f} s  {ended_already} of {len(wanted)}", highlight=False)
             if not kill.killed:
                 progress.console.print(f"[red]missed[/] {kill.name}: {escape(kill.why)}")
 
