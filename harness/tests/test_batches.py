@@ -433,3 +433,16 @@ def test_a_value_that_was_right_is_right_under_its_own_name_only():
 )
 def test_times_are_read_as_they_are_written(text, seconds):
     assert epoch(text) == seconds
+
+
+def test_what_was_looked_up_outside_of_a_batch_is_not_believed_later(stores):
+    """Another member may have handled it meanwhile."""
+    one, other = stores
+    one.look(["x"])
+    other.mark(["x"])
+    assert one.seen(["x"])
+    with one:
+        one.look(["y"])
+        other.mark(["y"])
+        assert not one.seen(["y"])  # one look a batch
+    assert one.seen(["y"])

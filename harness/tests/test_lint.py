@@ -17,7 +17,7 @@ from ampy_conformance._layout import room
 from ampy_conformance.contract import payloads, samples
 from ampy_conformance.contract.envelope import Envelope, loads
 from ampy_conformance.contract.headercheck import KNOWN
-from ampy_conformance.contract.lint import Linter
+from ampy_conformance.contract.lint import LONG, Linter
 
 CONTRACT = contracts.load()
 SAMPLES = samples.Samples(CONTRACT, seed=9)
@@ -77,6 +77,25 @@ def test_more_ids_than_are_remembered_are_judged_all_the_same():
     wrong = valid(message_id="018f5e2f-9b1c-46aa-8f7a-3b1d8f3ea0cX")
     assert used.check(wrong) == Linter(CONTRACT).check(wrong) != []
     assert not used.check(valid())
+    assert not used._headers._rules["message_id"].right  # ids do not come again
+    assert used._headers._rules["producer"].right
+
+
+def test_what_is_long_is_judged_and_not_remembered():
+    """Whoever sends long texts must not fill the memory of those that judge them."""
+    used, symbol = Linter(CONTRACT), "L" * LONG
+    short = valid("bars")
+    batch = payloads.types(CONTRACT).of("ampy.bars.v1.BarBatch").FromString(short.payload)
+    for each in batch.bars:
+        each.security.symbol, each.security.mic = symbol, "XNAS"
+    headers = {**short.headers, "partition_key": f"XNAS.{symbol}"}
+    one = Envelope(f"ampy.dev.bars.v1.XNAS.{symbol}", headers, batch.SerializeToString())
+    for _ in range(2):
+        assert used.check(one) == []
+    assert not used._entities
+    assert not used._topic.cache_info().currsize
+    assert used.check(short) == []
+    assert len(used._entities) == used._topic.cache_info().currsize == 1
 
 
 def test_a_known_entity_does_not_excuse_another_under_its_key():
@@ -86,6 +105,31 @@ def test_a_known_entity_does_not_excuse_another_under_its_key():
     assert not used.check(one)
     swapped = dataclasses.replace(one, payload=other.payload)
     assert [each.clause for each in used.check(swapped)] == ["TOP-20", "KEY-bars"]
+
+
+def test_a_known_entity_does_not_excuse_another_type_on_its_topic():
+    trade = valid("ticks")
+    assert trade.headers["schema_fqdn"].endswith("TradeTick")
+    used = Linter(CONTRACT)
+    assert not used.check(trade)
+    types = payloads.types(CONTRACT)
+    quote = types.of("ampy.ticks.v1.QuoteTick")()
+    quote.security.CopyFrom(types.decode("ampy.ticks.v1.TradeTick", trade.payload).security)
+    headers = {**trade.headers, "schema_fqdn": "ampy.ticks.v1.QuoteTick"}
+    wrong = dataclasses.replace(trade, headers=headers, payload=quote.SerializeToString())
+    assert [each.clause for each in used.check(wrong)] == ["TOP-07"]
+
+
+def test_a_known_entity_does_not_excuse_a_batch_that_begins_with_it():
+    one, other = valid("bars"), SAMPLES.envelope(SAMPLES.record("bars", entity=1))
+    used = Linter(CONTRACT)
+    assert not used.check(one)
+    kind = payloads.types(CONTRACT).of("ampy.bars.v1.BarBatch")
+    both = kind.FromString(one.payload + other.payload)
+    assert len(both.bars) > 1
+    wrong = dataclasses.replace(one, payload=both.SerializeToString())
+    for _ in range(2):
+        assert [each.clause for each in used.check(wrong)] == ["KEY-bars"]
 
 
 # -- headers ----------------------------------------------------------------------------

@@ -99,3 +99,14 @@ def test_patterns_match_as_translated_to_a_regular_expression(text, data):
     ]
     expected = re.fullmatch(r"\.".join(words), text, re.DOTALL) is not None
     assert topics.matches(".".join(pattern), text) == expected
+
+
+def test_long_topics_are_judged_and_not_remembered():
+    """They come from outside, and must not fill the memory."""
+    before = topics._remembered.cache_info().currsize, topics._known.cache_info().currsize
+    for number in range(3):
+        text = f"ampy.dev.bars.v1.{'x' * topics.LONGEST}{number}"
+        assert topics.matches("ampy.dev.bars.v1.>", text)
+        assert not topics.matches("ampy.dev.ticks.v1.>", text)
+        assert topics.parse(CONTRACT, text).subtopic == (text.rpartition(".")[2],)
+    assert before == (topics._remembered.cache_info().currsize, topics._known.cache_info().currsize)

@@ -9,6 +9,7 @@ from ampy_conformance.bindings.state import claims_of
 from ampy_conformance.contract import encoding
 from ampy_conformance.contract.envelope import Envelope
 from ampy_conformance.contract.lint import Linter
+from ampy_conformance.contract.topics import LONGEST
 
 if TYPE_CHECKING:
     from ampy_conformance.bindings.records import Record
@@ -43,7 +44,7 @@ class Admission:
 
     def qos(self, topic: str) -> str:
         """Return the QoS class of a topic's domain; what is no topic has the lowest (A-25)."""
-        return self._qos(topic)
+        return self._qos(topic) if len(topic) <= LONGEST else self._of_domain(topic)
 
     def _of_domain(self, topic: str) -> str:
         domain = self._contract.domains.get((topic.split(".") + [""] * 3)[2])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import os
 import re
 import time
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import uuid_utils
 
+from ampy_conformance.bindings.names import remembered
 from ampy_conformance.contract import encoding, keys, payloads, topics
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class EnvelopeBuilder:
         self._largest = contract.limits["record_below"] - DEAD_ROOM
         self._second, self._prefix = 0, ""
         self._millisecond, self._now = 0, ""
-        self._size_of = functools.lru_cache(maxsize=4096)(self._names)
+        self._names = remembered(self._beside)
         self._random, self._drawn = "", 0
 
     def build(self, record: Mapping[str, Any]) -> Outgoing:
@@ -172,12 +172,12 @@ class EnvelopeBuilder:
         # Printable text holds no control characters, and that is told at the speed of C.
         if not text.isprintable():
             self.check_headers(headers)
-        size = len(wire) + self._size_of(tuple(headers))
+        size = len(wire) + self._names(tuple(headers))
         size += len(text) if text.isascii() else len(text.encode())
         if size >= self._largest:  # 1 MiB: this binding has no blob store (SER-07)
             raise Invalid("too_large", f"the record has {size} bytes")
 
-    def _names(self, names: tuple[str, ...]) -> int:
+    def _beside(self, names: tuple[str, ...]) -> int:
         """Return the bytes that headers of these names take beside their values."""
         self.check_headers(dict.fromkeys(names, ""))
         return len("".join(names).encode()) + len(names) * AROUND

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import functools
 import json
 import re
 import time
@@ -23,6 +22,7 @@ from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError, NoRespondersError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from ampy_conformance.bindings.names import remembered
 from ampy_conformance.bindings.nats_answers import Answers
 from ampy_conformance.bindings.records import Record
 from ampy_conformance.bindings.transport import NOT_YET, Refusal, Unknown, stored, stream_of
@@ -462,7 +462,7 @@ def _tokens(message: Msg) -> list[str]:
     return message.reply.rsplit(".", 5)
 
 
-@functools.lru_cache(maxsize=4096)
+@remembered
 def own(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of headers without those that the broker or the client added."""
     return tuple(each for each in names if not each.startswith("Nats-"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from ampy_conformance.bindings.names import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +73,6 @@ def fold(headers: Mapping[str, str]) -> Mapping[str, str]:
     return headers if lower == names else dict(zip(lower, headers.values(), strict=True))
 
 
-@functools.lru_cache(maxsize=4096)
+@remembered
 def _lower(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(each.lower() for each in names)

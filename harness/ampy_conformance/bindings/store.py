@@ -137,7 +137,12 @@ class Store:
         self._buried.update(change.buried)
 
     def look(self, ids: Sequence[str]) -> None:
-        """Ask about many ids at once: what `seen` and `attempts` then say of them in this batch."""
+        """Ask about many ids at once: what `seen` and `attempts` then say of them in this batch.
+
+        Outside of one nothing is kept: they ask for themselves.
+        """
+        if not self._depth:
+            return
         change = self._change
         change.looked.update(ids)
         # One statement: each takes a lock of its own, which costs more than the look.

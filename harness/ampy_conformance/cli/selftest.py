@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import secrets
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -101,16 +102,17 @@ def command(
         disable=not console.is_terminal,
     ) as progress:
         task = progress.add_task("planted bugs", total=len(wanted))
-        ended_already = told = 0
+        told, telling = 0, threading.Lock()
 
-        def done(kill: Kill) -> None:
-            nonlocal ended_already, told
+        def done(kill: Kill) -> None:  # called by several threads
+            nonlocal told
             progress.advance(task)
-            ended_already += 1
-            passed = time.monotonic() - began
-            if not console.is_terminal and passed >= told + TELL_EVERY:  # no bar there
-                told = int(passed)
-                console.print(f"{passed:6.0f} s  {ended_already} of {len(wanted)}", highlight=False)
+            with telling:
+                passed = time.monotonic() - began
+                if not console.is_terminal and passed >= told + TELL_EVERY:  # no bar there
+                    told = int(passed)
+                    ended = f"{progress.tasks[0].completed:.0f} of {len(wanted)}"
+                    console.print(f"{passed:6.0f} s  {ended}", highlight=False)
             if not kill.killed:
                 progress.console.print(f"[red]missed[/] {kill.name}: {escape(kill.why)}")
 

@@ -61,7 +61,8 @@ class Linter:
     def examine(self, envelope: Envelope) -> Examined:
         """Judge an envelope and return what could be read of it as well."""
         found: list[Finding] = []
-        topic = self._topic(envelope.topic)
+        text = envelope.topic
+        topic = self._topic(text) if len(text) <= topics.LONGEST else self._parse(text)
         if isinstance(topic, topics.TopicError):
             found.append(self._bad_topic(topic))
             self._headers.check(envelope.headers, None, found)

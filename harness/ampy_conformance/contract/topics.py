@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ampy_conformance.contract.model import Contract
 
 TOKEN = r"[^\s.*>\x00-\x1f\x7f]+"  # noqa: S105 (the terminal of topic.lark)
+# Longer ones are judged each time: what comes from outside must not fill the memory.
+LONGEST = 256
 WILDCARDS = ("*", ">")
 
 
@@ -41,12 +43,15 @@ class TopicError(ValueError):
         self.token = token
 
 
-@functools.lru_cache(maxsize=65536)
 def parse(contract: Contract, text: str) -> Topic:
     """Return the parts of a topic, or raise `TopicError` that points at the offending token.
 
     Topics come again and again; what was found of one is kept, errors are not.
     """
+    return _known(contract, text) if len(text) <= LONGEST else _parse(contract, text)
+
+
+def _parse(contract: Contract, text: str) -> Topic:
     found = _pattern(contract).fullmatch(text)
     if found is None:
         raise _explain(contract, text)
@@ -54,9 +59,15 @@ def parse(contract: Contract, text: str) -> Topic:
     return Topic(text, env, domain, version, tuple(subtopic.split(".")))
 
 
-@functools.lru_cache(maxsize=65536)
+_known = functools.lru_cache(maxsize=65536)(_parse)
+
+
 def matches(pattern: str, topic: str) -> bool:
     """Tell whether a pattern covers a topic: `*` is one token, `>` the rest (at least one)."""
+    return _remembered(pattern, topic) if len(topic) <= LONGEST else _matches(pattern, topic)
+
+
+def _matches(pattern: str, topic: str) -> bool:
     wanted, tokens = pattern.split("."), topic.split(".")
     for number, each in enumerate(wanted):
         if each == ">":
@@ -64,6 +75,9 @@ def matches(pattern: str, topic: str) -> bool:
         if number >= len(tokens) or each not in ("*", tokens[number]):
             return False
     return len(tokens) == len(wanted)
+
+
+_remembered = functools.lru_cache(maxsize=65536)(_matches)
 
 
 @functools.cache
