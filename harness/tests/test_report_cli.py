@@ -167,6 +167,13 @@ def test_every_change_of_an_outcome_has_its_kind(tmp_path, before, after, kind):
     assert code == (1 if kind in ("regressed", "newly failing") else 0)
 
 
+def test_words_of_the_old_report_are_said_to_be_its(tmp_path):
+    """A clause that passes now has none of its own."""
+    old, new = outcomes(ORD_01="fail", IDM_01="pass"), outcomes(ORD_01="pass", IDM_01="fail")
+    says = {each["subject"]: each["says"] for each in diff(tmp_path, old, new)[1]["changes"]}
+    assert says == {"ORD-01": "before: ORD-01: it is fail", "IDM-01": "IDM-01: it is fail"}
+
+
 def test_only_the_kinds_that_were_asked_for_fail(tmp_path):
     old, new = outcomes(ORD_01="pass", IDM_01="fail"), outcomes(ORD_01="not run", IDM_01="pass")
     for fail_on, code in (

@@ -146,7 +146,9 @@ def _clauses(old: Report, new: Report) -> Iterator[Change]:
         if kind is None and before == after == "fail" and _said(old, name) != _said(new, name):
             kind = "failing otherwise"
         if kind is not None:
-            yield Change(kind, name, before, after, _said(new, name) or _said(old, name))
+            earlier = _said(old, name)
+            says = _said(new, name) or (f"before: {earlier}" if earlier else "")
+            yield Change(kind, name, before, after, says)
 
 
 def _outcome(report: Report, name: str) -> str:
