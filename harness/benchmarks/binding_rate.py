@@ -1,9 +1,9 @@
 """How fast the reference bindings publish and consume, beside the raw client on the same wire.
 
-In one process and one run, raw and binding take turns (A B B A): what slows the machine down
-slows both. Publishing is pipelined, with the same number of records under way; consuming ends
+In one process and one run, raw, binding and a third side take turns (A B C C B A): what slows the
+machine down slows all. Publishing is pipelined, with the same number of records under way; consuming ends
 when every acknowledgement is confirmed. CPU is that of this process, client threads included.
-A third side takes its turn: the raw client with the least that any binding has to do.
+The third side is the raw client with the least that any binding has to do.
 
     python harness/benchmarks/binding_rate.py [nats|kafka ...] [--rounds 6] [--json] [--profile publish|consume]
 """
@@ -191,7 +191,7 @@ async def measure(
             given = built if name == "raw" else records
             try:
                 if job == "consume":
-                    await raw.publish(raw.ready(given if name == "least" else built))
+                    await raw.publish(raw.ready(records if name == "least" else built))
                 else:  # connections warm, topics known
                     await side.publish(side.ready(given[:200]))
                     built = [builder.build(each) for each in records]

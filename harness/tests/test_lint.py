@@ -59,7 +59,7 @@ def test_a_valid_record_has_no_findings(domain):
 @pytest.mark.parametrize("strict", [True, False])
 def test_what_was_right_before_excuses_nothing(strict):
     """A linter that has seen much judges as a fresh one does."""
-    files = sorted((room("golden")).rglob("*.json")) + sorted(
+    files = sorted(room("golden").rglob("*.json")) + sorted(
         (room("golden").parent / "faulty").rglob("*.json")
     )
     envelopes = [loads(each.read_bytes()) for each in files]
