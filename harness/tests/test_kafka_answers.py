@@ -43,7 +43,7 @@ class Producer:
         self.polls += 1
         while self.ready:
             answers, answered, error, offset = self.ready.pop(0)
-            answers.bring(answered, error, Message(offset))
+            answers.delivery(answered)(error, Message(offset))
 
 
 async def until(predicate):

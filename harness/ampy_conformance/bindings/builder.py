@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import uuid_utils
 
-from ampy_conformance.bindings.names import remembered
 from ampy_conformance.contract import encoding, keys, payloads, topics
 
 if TYPE_CHECKING:
@@ -67,7 +66,6 @@ class EnvelopeBuilder:
         self._largest = contract.limits["record_below"] - DEAD_ROOM
         self._second, self._prefix = 0, ""
         self._millisecond, self._now = 0, ""
-        self._names = remembered(self._beside)
         self._random, self._drawn = "", 0
 
     def build(self, record: Mapping[str, Any]) -> Outgoing:
@@ -79,19 +77,24 @@ class EnvelopeBuilder:
         body = record["payload"]
         if not isinstance(body, bytes):
             body = base64.b64decode(body, validate=True)
-        self.check_payload(topic, record["schema_fqdn"], body)
+        schema = record["schema_fqdn"]
+        self.check_payload(topic, schema, body)
         wire, encoded = self.encode(body)
         message_id = self.message_id()
+        trace, span = self.trace(record.get("trace"))
+        identity = self.identity
         headers = {
             "message_id": message_id,
-            "schema_fqdn": record["schema_fqdn"],
+            "schema_fqdn": schema,
             "schema_version": record.get("schema_version") or f"{topic.version[1:]}.0.0",
             "content_type": "application/x-protobuf",
             "produced_at": self.produced_at(),
-            "producer": self.identity.name,
-            "source": self.identity.source,
-            "run_id": self.identity.run_id,
-            **self.trace(record.get("trace")),
+            "producer": identity.name,
+            "source": identity.source,
+            "run_id": identity.run_id,
+            "trace_id": trace,
+            "span_id": span,
+            "traceparent": f"00-{trace}-{span}-01",
             "partition_key": self.partition_key(topic, record["key"]),
         }
         if encoded:
@@ -142,22 +145,15 @@ class EnvelopeBuilder:
             self._now = f"{self._prefix}.{rest:03d}Z"
         return self._now
 
-    def trace(self, active: Mapping[str, str] | None) -> dict[str, str]:
-        """Carry the active trace, or begin one (HDR-15, HDR-16)."""
+    def trace(self, active: Mapping[str, str] | None) -> tuple[str, str]:
+        """Return trace and span: the active ones, or new ones (HDR-15, HDR-16)."""
         if active:
-            trace, span = active["trace_id"], active["span_id"]
-        else:
-            drawn = self._draw()
-            trace, span = drawn[:TRACE], drawn[TRACE:]
-        return {"trace_id": trace, "span_id": span, "traceparent": f"00-{trace}-{span}-01"}
-
-    def _draw(self) -> str:
-        """Return fresh random digits; the system is asked once for many traces."""
-        length = TRACE + SPAN
-        if self._drawn >= len(self._random):
-            self._random, self._drawn = os.urandom(AT_ONCE * length // 2).hex(), 0
-        self._drawn += length
-        return self._random[self._drawn - length : self._drawn]
+            return active["trace_id"], active["span_id"]
+        at = self._drawn
+        if at >= len(self._random):  # the system is asked once for many traces
+            self._random, at = os.urandom(AT_ONCE * (TRACE + SPAN) // 2).hex(), 0
+        self._drawn = at + TRACE + SPAN
+        return self._random[at : at + TRACE], self._random[at + TRACE : at + TRACE + SPAN]
 
     def partition_key(self, topic: Topic, parts: Mapping[str, str]) -> str:
         """Return the domain's key for the entity (section 7)."""
@@ -168,19 +164,14 @@ class EnvelopeBuilder:
 
     def check(self, headers: Mapping[str, str], wire: bytes) -> None:
         """Refuse what could end a header and begin another, and a record that is too large."""
-        text = "".join(headers.values())
+        text = "".join([*headers, *headers.values()])
         # Printable text holds no control characters, and that is told at the speed of C.
         if not text.isprintable():
             self.check_headers(headers)
-        size = len(wire) + self._names(tuple(headers))
+        size = len(wire) + len(headers) * AROUND
         size += len(text) if text.isascii() else len(text.encode())
         if size >= self._largest:  # 1 MiB: this binding has no blob store (SER-07)
             raise Invalid("too_large", f"the record has {size} bytes")
-
-    def _beside(self, names: tuple[str, ...]) -> int:
-        """Return the bytes that headers of these names take beside their values."""
-        self.check_headers(dict.fromkeys(names, ""))
-        return len("".join(names).encode()) + len(names) * AROUND
 
     def check_headers(self, headers: Mapping[str, str]) -> None:
         """Refuse control characters, and name the header that holds one."""

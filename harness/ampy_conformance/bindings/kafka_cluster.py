@@ -7,9 +7,9 @@ one of each for every address. Everything here may be called from any thread or 
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ampy_conformance.bindings.transport import Stored
 
-    Headers = list[tuple[str, str | bytes | None]]
+    Headers = dict[str, str | bytes | None]
     Partition = tuple[str, int]  # topic and number
     Offsets = dict[Partition, int]
 
@@ -235,10 +235,10 @@ class Outlet:
 
         Raises `Refusal` or `Unknown` where the record cannot be sent at all.
         """
-        delivered = functools.partial(answers.bring, answered)
+        delivery = answers.delivery(answered)
         try:
             self._producer.produce(
-                topic, value=payload, key=key, headers=headers, on_delivery=delivered
+                topic, value=payload, key=key, headers=headers, on_delivery=delivery
             )
         except KafkaException as error:
             self._producer.poll(0)  # it may be broken for good, and nobody has heard it
@@ -246,6 +246,28 @@ class Outlet:
         except BufferError as error:
             raise Refusal("throttled", "too many records wait to be sent") from error
         answers.expect(self._producer)
+
+
+@dataclass(eq=False, slots=True)
+class Delivery:
+    """A record that a producer has, called with what has become of it.
+
+    One object each, and the client's message is let go at once: what is alive longer, or is more
+    than one, the collector of garbage looks at again and again.
+    """
+
+    brought: deque[Delivery]
+    answered: Stored
+    answer: str | Exception = ""
+    topic: str = ""
+
+    def __call__(self, error: KafkaError | None, message: Message) -> None:
+        """Take the answer."""
+        if error is None:
+            self.answer = f"{message.partition()}:{message.offset()}"
+        else:
+            self.answer, self.topic = trouble(error), message.topic() or ""
+        self.brought.append(self)
 
 
 class Answers:
@@ -263,7 +285,7 @@ class Answers:
         """`refused` is told the topic of each record that the broker has refused."""
         self._loop = loop
         self._refused = refused
-        self._brought: deque[tuple[Stored, KafkaError | None, Message]] = deque()
+        self._brought: deque[Delivery] = deque()
         self._producers: set[Producer] = set()
         self._expected = 0
         self._fetching = False
@@ -276,9 +298,9 @@ class Answers:
             self._loop.call_later(FETCH, self._fetch)
         self._producers.add(producer)
 
-    def bring(self, answered: Stored, error: KafkaError | None, message: Message) -> None:
-        """Take an answer, on whatever loop it was fetched."""
-        self._brought.append((answered, error, message))
+    def delivery(self, answered: Stored) -> Delivery:
+        """Return what a producer calls with its answer, on whatever loop it is fetched."""
+        return Delivery(self._brought, answered)
 
     def _fetch(self) -> None:
         try:
@@ -286,7 +308,7 @@ class Answers:
                 each.poll(0)
             while self._brought:
                 self._expected -= 1
-                self._pass_on(*self._brought.popleft())
+                self._pass_on(self._brought.popleft())
         finally:  # whatever one of those who wait does with its answer, the others get theirs
             self._fetching = self._expected > 0
             if self._fetching:
@@ -294,14 +316,10 @@ class Answers:
             else:
                 self._producers.clear()
 
-    def _pass_on(self, answered: Stored, error: KafkaError | None, message: Message) -> None:
-        if error is None:
-            answered(f"{message.partition()}:{message.offset()}")
-            return
-        answer = trouble(error)
-        if isinstance(answer, Refusal):
-            self._refused(message.topic() or "")
-        answered(answer)
+    def _pass_on(self, delivery: Delivery) -> None:
+        if isinstance(delivery.answer, Refusal):
+            self._refused(delivery.topic)
+        delivery.answered(delivery.answer)
 
 
 _clusters: dict[str, Cluster] = {}

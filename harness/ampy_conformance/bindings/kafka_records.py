@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ampy_conformance.bindings.kafka_cluster import Headers
 
+
 # As `spec/kafka.yaml` names it: the Kafka topic is only the beginning of the logical one.
 TOPIC_HEADER = "topic"
 DEAD = "dlq"
@@ -50,9 +51,7 @@ def may_hold(pattern: str, name: str) -> bool:
 
 def headers_of(topic: str, headers: Mapping[str, str]) -> Headers:
     """Return the record headers: the envelope's as they are, and the topic in full."""
-    if TOPIC_HEADER in headers:
-        headers = {name: value for name, value in headers.items() if name != TOPIC_HEADER}
-    return [*headers.items(), (TOPIC_HEADER, topic)]
+    return {**headers, TOPIC_HEADER: topic}
 
 
 def record_of(message: Message, token: Any = None) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ampy_conformance.bindings.transport import Refusal, Unknown
@@ -16,6 +17,27 @@ if TYPE_CHECKING:
     from ampy_conformance.bindings.pressure import Pressure
     from ampy_conformance.bindings.retry import RetryPolicy
     from ampy_conformance.bindings.transport import Transport
+
+
+@dataclass(eq=False, slots=True)
+class Sent:
+    """A record under way; called with what the broker says of it.
+
+    One small object each, where a closure is nine that the collector of garbage looks at.
+    """
+
+    pipeline: Pipeline
+    outgoing: Outgoing
+    future: asyncio.Future[str]
+    attempt: int
+
+    def __call__(self, answer: str | Exception) -> None:
+        """Take the position at which the record is stored, or why it is not."""
+        if isinstance(answer, Exception):
+            self.pipeline.failed(self, answer)
+        elif not self.future.done():
+            self.pipeline.stored(self.outgoing)
+            self.future.set_result(answer)
 
 
 class Pipeline:
@@ -58,25 +80,21 @@ class Pipeline:
         return future
 
     async def _send(self, outgoing: Outgoing, future: asyncio.Future[str], attempt: int) -> None:
-        def answered(answer: str | Exception) -> None:
-            if isinstance(answer, Exception):
-                self._failed(outgoing, future, attempt, answer)
-            elif not future.done():
-                meter = self._meter
-                meter.produced(outgoing.topic, self._builder.identity.name, len(outgoing.payload))
-                future.set_result(answer)
-
+        sent = Sent(self, outgoing, future, attempt)
         try:
             await self._transport.send(
-                outgoing.topic, outgoing.headers, outgoing.payload, outgoing.message_id, answered
+                outgoing.topic, outgoing.headers, outgoing.payload, outgoing.message_id, sent
             )
         except (Refusal, Unknown) as error:
-            self._failed(outgoing, future, attempt, error)
+            self.failed(sent, error)
 
-    def _failed(
-        self, outgoing: Outgoing, future: asyncio.Future[str], attempt: int, error: Exception
-    ) -> None:
+    def stored(self, outgoing: Outgoing) -> None:
+        """Count a record that the broker has."""
+        self._meter.produced(outgoing.topic, self._builder.identity.name, len(outgoing.payload))
+
+    def failed(self, sent: Sent, error: Exception) -> None:
         """Try again, under the same id, or give up (RTY-01 to RTY-04)."""
+        outgoing, future, attempt = sent.outgoing, sent.future, sent.attempt
         if future.done():
             return
         qos = self._builder.contract.domains[outgoing.topic.split(".")[2]].qos

@@ -8,7 +8,7 @@ import threading
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 
 from ampy_conformance.bindings.kafka_cluster import Answers, address_of
 from ampy_conformance.bindings.kafka_records import headers_of, short
@@ -17,8 +17,6 @@ from ampy_conformance.bindings.transport import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from confluent_kafka import Message
 
     from ampy_conformance.kit.base import Frame
 
@@ -73,11 +71,12 @@ class Driver(RawDriver):
             else:
                 answer.set_result(said)
 
-        def delivered(error: KafkaError | None, message: Message) -> None:
-            self.answers.bring(settle, error, message)
-
         self.producer.produce(
-            short(topic), body, key, headers=headers_of(topic, headers), on_delivery=delivered
+            short(topic),
+            body,
+            key,
+            headers=headers_of(topic, headers),
+            on_delivery=self.answers.delivery(settle),
         )
         self.answers.expect(self.producer)
         return answer

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ampy_conformance.bindings.kafka_cluster import Headers
 
+
 CLAUSE = "BND-05"
 SAYS = "the topic of a record of"
 
@@ -22,7 +23,7 @@ class Transport(KafkaTransport):
 
     def headers(self, topic: str, headers: Mapping[str, str]) -> Headers:
         """Return the envelope's headers alone."""
-        return [each for each in super().headers(topic, headers) if each[0] != TOPIC_HEADER]
+        return {n: each for n, each in super().headers(topic, headers).items() if n != TOPIC_HEADER}
 
 
 class Driver(Reference):
