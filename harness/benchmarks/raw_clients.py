@@ -174,14 +174,16 @@ class RawKafka:
         left = count
         deadline = time.monotonic() + PATIENCE
         while left and time.monotonic() < deadline:
-            batch = consumer.consume(256, timeout=1.0)
+            batch = consumer.consume(min(left, 256), timeout=1.0)  # it waits until it has as many
             assert all(each.error() is None for each in batch)
             self.handle(batch)
             left -= len(batch)
             if batch:
                 consumer.commit(asynchronous=True)
         assert not left
-        consumer.commit(asynchronous=False)
+        # Named, because what is under way may have them already, and nobody would wait for it.
+        ends = consumer.position(consumer.assignment())
+        consumer.commit(offsets=[e for e in ends if e.offset >= 0], asynchronous=False)
         consumer.close()
 
     def handle(self, batch: Sequence[Any]) -> None:

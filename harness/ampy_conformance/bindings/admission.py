@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 from ampy_conformance.bindings.state import claims_of
 from ampy_conformance.contract import encoding
 from ampy_conformance.contract.envelope import Envelope
 from ampy_conformance.contract.lint import Linter
-from ampy_conformance.contract.topics import LONGEST
 
 if TYPE_CHECKING:
     from ampy_conformance.bindings.records import Record
     from ampy_conformance.contract import Contract
 
-TOPICS = 65536  # for which is remembered what their domains say
 DECODING = ("SER-01", "SER-05", "HDR-09")
 
 
@@ -25,7 +22,6 @@ class Admission:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._linter = Linter(contract, strict=False)
-        self._qos = functools.lru_cache(maxsize=TOPICS)(self._of_domain)
 
     def refusal(self, record: Record) -> str | None:
         """Return the reason why the record is a dead letter, None where it is admitted."""
@@ -44,9 +40,6 @@ class Admission:
 
     def qos(self, topic: str) -> str:
         """Return the QoS class of a topic's domain; what is no topic has the lowest (A-25)."""
-        return self._qos(topic) if len(topic) <= LONGEST else self._of_domain(topic)
-
-    def _of_domain(self, topic: str) -> str:
         domain = self._contract.domains.get((topic.split(".") + [""] * 3)[2])
         return domain.qos if domain else max(self._contract.qos["classes"])
 

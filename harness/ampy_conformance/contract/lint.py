@@ -5,7 +5,6 @@ One cause gives one finding: what cannot be judged because of an earlier fault i
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,7 +47,6 @@ class Linter:
         self._strict = strict
         self._headers = HeaderCheck(contract, strict=strict)
         self._types = payloads.types(contract)
-        self._topic = functools.lru_cache(maxsize=65536)(self._parse)
         self._fitting: set[tuple[str, str, str | None, str]] = set()
         self._entities: set[tuple[str | None, ...]] = set()
         self._over = contract.limits["compress_over"]
@@ -61,10 +59,10 @@ class Linter:
     def examine(self, envelope: Envelope) -> Examined:
         """Judge an envelope and return what could be read of it as well."""
         found: list[Finding] = []
-        text = envelope.topic
-        topic = self._topic(text) if len(text) <= topics.LONGEST else self._parse(text)
-        if isinstance(topic, topics.TopicError):
-            found.append(self._bad_topic(topic))
+        try:
+            topic = topics.parse(self.contract, envelope.topic)
+        except topics.TopicError as error:
+            found.append(self._bad_topic(error))
             self._headers.check(envelope.headers, None, found)
             return Examined(tuple(found))
         domain = self.contract.domains[topic.domain]
@@ -90,12 +88,6 @@ class Linter:
         return Examined(tuple(found), topic, schema, message, entities, rows)
 
     # -- topic --------------------------------------------------------------------------
-
-    def _parse(self, text: str) -> Topic | topics.TopicError:
-        try:
-            return topics.parse(self.contract, text)
-        except topics.TopicError as error:
-            return error
 
     def _bad_topic(self, error: topics.TopicError) -> Finding:
         level = self.contract.clauses[error.clause].level
