@@ -21,6 +21,19 @@ const leaving = 5 * time.Second
 
 const partitions = 3 // the default of the library's command line
 
+// The library's writer asks kafka-go's transport which topics there are, and that answers from
+// memory: for six seconds, if nobody says otherwise, a topic that has just been made is refused as
+// unknown. Deployed topics are older than that.
+const (
+	forgetAfter = 100 * time.Millisecond
+	lookEvery   = 20 * time.Millisecond
+	patience    = 10 * time.Second
+)
+
+func init() {
+	kafka.DefaultTransport.(*kafka.Transport).MetadataTTL = forgetAfter
+}
+
 // kafkaBus drives kafkabinding.
 type kafkaBus struct {
 	library *kafkabinding.Bus
@@ -82,8 +95,30 @@ func (b *kafkaBus) ready(ctx context.Context, topic string) error {
 	if err := b.library.EnsureTopic(ctx, topic, partitions); err != nil {
 		return refusedByKafka(err)
 	}
+	if err := b.known(ctx, topic); err != nil {
+		return err
+	}
 	b.ensured[topic] = true
 	return nil
+}
+
+// known waits until the transport that the library's writer uses knows a topic.
+func (b *kafkaBus) known(ctx context.Context, topic string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	client := kafka.Client{Addr: kafka.TCP(b.config.Brokers...)}
+	request := &kafka.MetadataRequest{Topics: []string{topic}}
+	for {
+		answer, err := client.Metadata(ctx, request)
+		if err == nil && len(answer.Topics) == 1 && answer.Topics[0].Error == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return driverkit.Refuse(driverkit.Timeout, "the topic was made and is still not known")
+		case <-time.After(lookEvery):
+		}
+	}
 }
 
 func (b *kafkaBus) publish(
