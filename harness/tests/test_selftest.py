@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from ampy_conformance._errors import UsageError
 from ampy_conformance._layout import PACKAGE
-from ampy_conformance.cli import selftest
+from ampy_conformance.cli import _progress, selftest
 from ampy_conformance.contract import references
 from ampy_conformance.contract.references import MutantRef
 from ampy_conformance.selftest import peers, runner
@@ -102,7 +102,7 @@ def test_progress_is_told_beside_the_json(monkeypatch) -> None:
         return list(zip(wanted, kills, strict=True))
 
     monkeypatch.setattr(runner, "run", run)
-    monkeypatch.setattr(selftest, "TELL_EVERY", 0)
+    monkeypatch.setattr(_progress, "EVERY", 0)
     names = [each.name for each in EVERYTHING[:2]]
     arguments = ["--json", *(word for name in names for word in ("--mutant", name))]
     result = CliRunner().invoke(selftest.command, arguments, standalone_mode=False)

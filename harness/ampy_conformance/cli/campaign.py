@@ -17,6 +17,7 @@ from ampy_conformance import contract as contracts
 from ampy_conformance import driver as drivers
 from ampy_conformance._errors import ConformError, UsageError
 from ampy_conformance.cli import check
+from ampy_conformance.cli._progress import Lines, shown
 from ampy_conformance.faults import catalogue
 from ampy_conformance.history import properties, verify
 from ampy_conformance.report.outcomes import Exit
@@ -90,9 +91,9 @@ def command(
             history=path,
         )
         run = _run(contract, options, wanted, duration, quiet=as_json)
-        with Console(stderr=True, quiet=as_json).status("judging") as status:
+        with shown("judging", quiet=as_json) as tell:
             results = properties.judge_history(
-                contract, verify(path), properties.load(contract), status.update
+                contract, verify(path), properties.load(contract), tell
             )
         code = _code(run, results)
         if as_json:
@@ -112,7 +113,13 @@ def _run(
     quiet: bool,
 ) -> Long:
     console = Console(stderr=True, quiet=quiet)
-    began = time.monotonic()
+    beside, began = Lines(), time.monotonic()
+
+    def say(name: str) -> None:
+        if quiet:
+            beside.tell(name)
+        console.print(f"[dim]{time.monotonic() - began:6.1f} s[/] {name}")
+
     session = Session(contract, options)
     trials = Trials(session)
     try:
@@ -120,7 +127,7 @@ def _run(
             return trials.long(
                 wanted,
                 duration,
-                lambda name: console.print(f"[dim]{time.monotonic() - began:6.1f} s[/] {name}"),
+                say,
             )
     except Verdict as error:
         raise ConformError(str(error)) from error

@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from ampy_conformance import _process
 from ampy_conformance import driver as drivers
 from ampy_conformance import history as histories
 from ampy_conformance._errors import ConformError, HarnessError, UsageError
 from ampy_conformance.broker import PROVISIONS
+from ampy_conformance.cli._progress import Lines
 from ampy_conformance.report import console as rendering
 from ampy_conformance.report import formats, lines
 from ampy_conformance.suite import child, components, follow
@@ -244,7 +252,8 @@ def _watch(
         TimeElapsedColumn(),
         TextColumn("[dim]{task.fields[now]}[/]"),
     )
-    hidden = not console.is_terminal
+    hidden = quiet or not console.is_terminal
+    beside = Lines()
     with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         task = progress.add_task("connecting", total=None, now="")
         told: Counter[str] = Counter()
@@ -255,6 +264,14 @@ def _watch(
                     status.unlink(missing_ok=True)
             elif status.exists():
                 progress.update(task, now=status.read_text("utf-8"))
+            if hidden:
+                beside.tell(_far(progress.tasks[0]))
+
+
+def _far(task: Task) -> str:
+    """Say in words what the bar would show."""
+    count = "" if task.total is None else f" {task.completed:.0f} of {task.total:.0f}"
+    return f"{task.description}{count}  {task.fields['now']}".rstrip()
 
 
 def _step(

@@ -13,14 +13,13 @@ from rich.table import Table
 
 from ampy_conformance import contract as contracts
 from ampy_conformance._errors import UsageError
+from ampy_conformance.cli._progress import shown
 from ampy_conformance.history import convert, fingerprint, properties, verify
 from ampy_conformance.history.file import is_parquet
 from ampy_conformance.report import lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.status import Status
+    from collections.abc import Callable, Sequence
 
     from ampy_conformance.history import History
     from ampy_conformance.history.properties import Result
@@ -85,17 +84,13 @@ def command(
         )
     properties.duckdb()
     wanted = [each for each in known if not names or each.name in names]
-    with Console(stderr=True).status("verifying the file") as status:
+    with shown("verifying the file") as tell:
         found = verify(history)
         if report is not None:
             _bound(history, report)
         if save is not None:
-            _save(found, save, status)
-        results = (
-            properties.judge_history(contract, found, wanted, lambda what: _tell(status, what))
-            if found.events
-            else []
-        )
+            _save(found, save, tell)
+        results = properties.judge_history(contract, found, wanted, tell) if found.events else []
     if not found.events:
         click.echo(f"{history} holds no event")
         return 4
@@ -124,17 +119,13 @@ def _bound(history: Path, report: Path) -> None:
         )
 
 
-def _save(history: History, target: Path, status: Status) -> None:
+def _save(history: History, target: Path, tell: Callable[[str], None]) -> None:
     if is_parquet(history.path):
         raise UsageError(f"{history.path} is a Parquet file already")
     if not target.parent.is_dir():
         raise UsageError(f"the folder of {target} does not exist; create it first")
-    _tell(status, f"writing {target}")
+    tell(f"writing {target}")
     convert(history.path, target)
-
-
-def _tell(status: Status, what: str) -> None:
-    status.update(escape(what))
 
 
 def _data(history: History, results: list[Result]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ampy_conformance import contract as contracts
 from ampy_conformance._errors import UsageError
+from ampy_conformance.cli._progress import shown
 from ampy_conformance.report.outcomes import Exit
 from ampy_conformance.suite import scenario
 from ampy_conformance.suite.session import Options, Session
@@ -52,11 +53,11 @@ def command(drivers: tuple[str, ...], seed: int | None, time_scale: float, as_js
         )
     seed = secrets.randbelow(2**31) if seed is None else seed
     contract = contracts.load()
-    console = Console(stderr=True, quiet=as_json)
     outcomes: list[Outcome] = []
     stopped: dict[str, str] = {}
-    for each in dict.fromkeys(drivers):
-        with console.status(f"{each} goes through the scenario"):
+    with shown("connecting", quiet=as_json) as tell:
+        for each in dict.fromkeys(drivers):
+            tell(f"{each} goes through the scenario")
             session = Session(contract, Options(driver=each, seed=seed, time_scale=time_scale))
             try:
                 outcomes.append(scenario.run(session, each))

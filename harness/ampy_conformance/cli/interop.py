@@ -16,6 +16,7 @@ from rich.table import Table
 from ampy_conformance import contract as contracts
 from ampy_conformance import driver as drivers
 from ampy_conformance._errors import ConformError, UsageError
+from ampy_conformance.cli._progress import shown
 from ampy_conformance.report import interop_page
 from ampy_conformance.report.outcomes import Exit, Outcome
 from ampy_conformance.suite import interop
@@ -93,8 +94,8 @@ def command(
         try:
             members += [interop.Member(each, session) for each in group]
             bindings |= {each.name: each.hello.identity for each in members}
-            with console.status(broker) as status:
-                answers[broker] = list(interop.judge(session, members, status.update))
+            with shown(broker, quiet=as_json) as tell:
+                answers[broker] = list(interop.judge(session, members, tell))
         finally:
             for each in members:
                 each.close()

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import secrets
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from ampy_conformance._errors import UsageError
 from ampy_conformance._layout import PACKAGE
+from ampy_conformance.cli._progress import Lines
 from ampy_conformance.contract import references
 from ampy_conformance.selftest import peers, runner
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 # A run of one mutant uses a core for about a third of its time.
 JOBS = 2 * (os.cpu_count() or 2)
-TELL_EVERY = 10  # seconds between lines where there is no terminal for a bar
 
 
 @click.command(
@@ -102,17 +101,12 @@ def command(
         disable=not console.is_terminal,
     ) as progress:
         task = progress.add_task("planted bugs", total=len(wanted))
-        told, telling = 0, threading.Lock()
+        lines = Lines()
 
         def done(kill: Kill) -> None:  # called by several threads
-            nonlocal told
             progress.advance(task)
-            with telling:
-                passed = time.monotonic() - began
-                if not console.is_terminal and passed >= told + TELL_EVERY:  # no bar there
-                    told = int(passed)
-                    ended = f"{progress.tasks[0].completed:.0f} of {len(wanted)}"
-                    console.print(f"{passed:6.0f} s  {ended}", highlight=False)
+            if not console.is_terminal:
+                lines.tell(f"{progress.tasks[0].completed:.0f} of {len(wanted)}")
             if not kill.killed:
                 progress.console.print(f"[red]missed[/] {kill.name}: {escape(kill.why)}")
 
