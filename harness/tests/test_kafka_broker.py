@@ -514,6 +514,10 @@ def test_a_users_kafka_serves_lanes_and_its_tap_is_its_log(kafka: EmbeddedKafka)
         for refuse in (given.kill, given.restart, given.freeze):
             with pytest.raises(BrokerError):
                 refuse()
+        # Nor is it read at the end: a load's records would fill the memory, for nobody.
+        wire.publish(TOPIC, KEYED, b"late")
+        lane.close()
+        assert bodies(wire.records()) == [b"raw", b"more"]
 
     assert kafka.alive
 

@@ -20,8 +20,9 @@ from ampy_conformance.broker import BrokerError
 from ampy_conformance.driver import DriverError, ProtocolViolation, aliases
 from ampy_conformance.driver.errors import DriverUnavailable
 from ampy_conformance.load import run as runs
-from ampy_conformance.load.exceedance import LOST, percentile
-from ampy_conformance.load.run import Shape
+from ampy_conformance.load.exceedance import LOST, SECOND, percentile
+from ampy_conformance.load.run import Shape, full_windows
+from ampy_conformance.load.side import NEVER
 from ampy_conformance.load.verdict import Outcome
 from ampy_conformance.report import lines
 from ampy_conformance.suite import loading
@@ -249,6 +250,23 @@ def test_a_broker_that_dies_is_an_error_and_no_verdict(nats_session: Session) ->
     with pytest.raises(BrokerError, match="ended during the load"):
         loading_.latency()
     striker.join()
+
+
+@pytest.mark.parametrize(
+    ("answered", "called", "rates"),
+    [
+        # Ten a second for five seconds, and more would have been sent.
+        (range(0, 5 * SECOND, SECOND // 10), [0, SECOND, NEVER], [10.0, 10.0, 10.0]),
+        # All was sent after 3.5 s: the half second behind it is none of the client's.
+        (range(0, 35 * SECOND // 10, SECOND // 10), [0, 34 * SECOND // 10], [10.0]),
+        # All was sent in the warm-up, at a hundred a second.
+        (range(SECOND // 100, SECOND + 1, SECOND // 100), [0, SECOND // 2], [100.0]),
+        ([], [0, NEVER], [0.0, 0.0, 0.0]),
+        ([], [0, 0], [0.0]),
+    ],
+)
+def test_a_window_in_which_nothing_was_left_to_send_does_not_count(answered, called, rates) -> None:
+    assert full_windows(answered, called, 5) == rates
 
 
 @pytest.mark.slow

@@ -289,11 +289,15 @@ class KafkaObserver(Observer):
         return time.monotonic() - began
 
     def close(self) -> None:
-        """Read what is there, heal what was filled, and leave the broker; what was read stays."""
+        """Read what is there, heal what was filled, and leave the broker; what was read stays.
+
+        Of an untapped lane nothing is read: the records of a load would fill the memory, for nobody.
+        """
         if self._over.is_set():
             return
-        with contextlib.suppress(BrokerError):
-            self.catch_up()
+        if not self._untapped.is_set():
+            with contextlib.suppress(BrokerError):
+                self.catch_up()
         self._over.set()
         with contextlib.suppress(BrokerError):
             for each in sorted(self.full):

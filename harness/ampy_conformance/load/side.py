@@ -373,20 +373,25 @@ class Side:
             },
         )
 
-    def _wait(self, found: Told, driver: Driver, deadline: float) -> None:
+    def _wait(
+        self, found: Told, driver: Driver, deadline: float
+    ) -> list[tuple[dict[str, Any], int]]:
+        """Return what was told of a plan; the driver, which is listened to further on, keeps none."""
         while not found.done.wait(0.2):
             driver.check()
             if time.monotonic() > deadline:
                 raise DriverError(f"{self.name}: the load plan ended, and its samples did not come")
+        rows, found.rows = found.rows, []
+        return rows
 
     def _sent(
         self, found: Told, deadline: float, start: int, first: int, count: int
     ) -> tuple[array[int], array[int], array[int]]:
         """Return when each record was called, answered, and with what outcome."""
-        self._wait(found, self.sender, deadline)
+        told = self._wait(found, self.sender, deadline)
         called, returned = array("q", [NEVER]) * count, array("q", [NEVER]) * count
         outcomes = array("b", [2]) * count
-        for frame, now in found.rows:
+        for frame, now in told:
             rows = self._rows(frame, ("called_ns", "returned_ns", "outcomes"), self.sender)
             for number, before, after, outcome in rows:
                 index = self._index(number, first, count, self.sender)
@@ -400,8 +405,7 @@ class Side:
         """Return when each record was first delivered, and how many deliveries were repeated."""
         delivered: dict[int, int] = {}
         for each in received:
-            self._wait(each, self.receiver, deadline)
-            for frame, now in each.rows:
+            for frame, now in self._wait(each, self.receiver, deadline):
                 for number, at in self._rows(frame, ("delivered_ns",), self.receiver):
                     if number < first:  # of a stretch before, and late; or not of the schedule
                         self.others.setdefault(number, start + at)
@@ -494,9 +498,9 @@ class Side:
             "until_ns": int(seconds * SECOND),
         }
         found = self._begin(self.receiver, {**common, "subscription": handle, "expect": numbers})
-        self._wait(found, self.receiver, time.monotonic() + seconds + SLACK)
+        told = self._wait(found, self.receiver, time.monotonic() + seconds + SLACK)
         self.receiver.request("unsubscribe", subscription=handle)
-        return {number for frame, _ in found.rows for number in frame["numbers"]}
+        return {number for frame, _ in told for number in frame["numbers"]}
 
     def close(self) -> None:
         """End both processes."""
