@@ -113,17 +113,20 @@ class ReplayService:
     async def replay(self, request: Any) -> None:
         """Hand the records in scope to the handler, and wait until all of them are settled.
 
-        They come a few at a time: to judge thousands at once holds up what is live for as long
-        (RPL-11).
+        They come a few at a time, and as much time as these took is left to what is live behind
+        them: neither waits for thousands to be judged, nor for a loop that is never free (RPL-11).
         """
+        loop = asyncio.get_running_loop()
         records = deque(self.ordered(await self._read(request)))
         while records:  # let go as they are done: to free all at once holds up what is live, too
             few = [records.popleft() for _ in range(min(AT_A_TIME, len(records)))]
+            begun = loop.time()
             wanted = [each for each in few if self.in_scope(each, request)]
             for each in wanted:
                 each.replay = request.request_id
             self.subscription.take(wanted)
             await self._settled(request.request_id)
+            await asyncio.sleep(loop.time() - begun)
 
     async def _settled(self, request: str) -> None:
         """Wait until no record of a request is held any more; lets others have their turn."""
@@ -155,7 +158,10 @@ class ReplayService:
         if not topics.matches(self.pattern, record.topic) or self._admission.refusal(record):
             return False
         record.body = self._admission.body(record)
-        return self.in_window(record, request) and self.in_key_scope(record, request)
+        if not (self.in_window(record, request) and self.in_key_scope(record, request)):
+            return False
+        record.ids = self._admission.ids(record)  # judged, and need not be once more
+        return True
 
     def in_window(self, record: Record, request: Any) -> bool:
         """Tell whether `produced_at` is in `[start, end)`; a bound that is absent bounds nothing."""
@@ -166,7 +172,8 @@ class ReplayService:
 
     def in_key_scope(self, record: Record, request: Any) -> bool:
         """Tell whether a record is of the entity that the request names (RPL-03)."""
-        return key_scope(self.contract, record, dict(request.key))
+        wanted = dict(request.key)
+        return not wanted or key_scope(self.contract, record, wanted)
 
     async def close(self) -> None:
         """Leave the control topic."""
