@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,6 +50,22 @@ def kill_group(process: subprocess.Popen[bytes], sign: signal.Signals = signal.S
     """Send `sign` to the child's whole process group; a child that is gone is no error."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, sign)
+
+
+def freeze(pid: int, patience: float = 2.0) -> None:
+    """Stop a child (SIGSTOP), and return when it stands still.
+
+    The signal is only sent by then: on a busy machine threads of the child may still answer.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    if not hasattr(os, "waitid"):
+        return
+    deadline = time.monotonic() + patience
+    with contextlib.suppress(ChildProcessError):
+        while os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT | os.WNOHANG) is None:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.001)
 
 
 def end(process: subprocess.Popen[bytes], patience: float = 3.0) -> int:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from ampy_conformance import _process
 from ampy_conformance.broker import subjects
 from ampy_conformance.broker.facts import BrokerError
 
@@ -276,17 +277,17 @@ class Broker(ABC):
 
     def freeze(self) -> None:
         """Stop the process without ending it (SIGSTOP). BrokerError where it is not ours."""
-        self._signal(signal.SIGSTOP)
+        _process.freeze(self._own())
 
     def thaw(self) -> None:
         """Let a frozen process go on (SIGCONT)."""
-        self._signal(signal.SIGCONT)
+        os.kill(self._own(), signal.SIGCONT)
 
-    def _signal(self, sign: signal.Signals) -> None:
+    def _own(self) -> int:
         pid = self.pid
         if not self.ours or pid is None:
             raise BrokerError("only a running broker that the suite has started can be frozen")
-        os.kill(pid, sign)
+        return pid
 
     @abstractmethod
     def stop(self) -> None:

@@ -129,7 +129,7 @@ class KafkaServer:
     def freeze(self) -> None:
         """Stop the process without ending it."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP)
+            _process.freeze(self._process.pid)
 
     def thaw(self) -> None:
         """Let the stopped process go on."""
