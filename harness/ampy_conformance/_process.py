@@ -53,7 +53,7 @@ def kill_group(process: subprocess.Popen[bytes], sign: signal.Signals = signal.S
 
 
 def freeze(pid: int, patience: float = 2.0) -> None:
-    """Stop a child (SIGSTOP), and return when it stands still.
+    """Stop a child (SIGSTOP), and return when it stands still, or after `patience` seconds.
 
     The signal is only sent by then: on a busy machine threads of the child may still answer.
     """

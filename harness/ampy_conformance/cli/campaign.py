@@ -124,11 +124,7 @@ def _run(
     trials = Trials(session)
     try:
         with console.status("load"):
-            return trials.long(
-                wanted,
-                duration,
-                say,
-            )
+            return trials.long(wanted, duration, say)
     except Verdict as error:
         raise ConformError(str(error)) from error
     finally:

@@ -330,9 +330,7 @@ VERIFY_DRAINS, VERIFY_SECONDS = 5, 2.0
 MOST_A_SECOND = 50_000
 
 
-def full_windows(
-    answered: Collection[int], called: Sequence[int], seconds: int, warm_up: int = FLOOD_WARM_UP
-) -> list[float]:
+def full_windows(answered: Collection[int], called: Sequence[int], seconds: int) -> list[float]:
     """Return the records answered in each second behind the warm-up, while there was one to send.
 
     Who is faster than a plan is long has nothing to send at its end, and no window there counts; whose
@@ -342,9 +340,9 @@ def full_windows(
     for at in answered:
         counts[at // SECOND] += 1
     whole = seconds if NEVER in called else min(seconds, max(called, default=0) // SECOND)
-    if whole > warm_up:
-        return [float(each) for each in counts[warm_up:whole]]
-    return [len(answered) * SECOND / max(1, *answered)] if answered else [0.0]
+    if whole > FLOOD_WARM_UP:
+        return [float(each) for each in counts[FLOOD_WARM_UP:whole]]
+    return [len(answered) * SECOND / max(1, max(answered, default=1))]
 
 
 def throughput(

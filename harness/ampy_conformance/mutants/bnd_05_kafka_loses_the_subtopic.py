@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from ampy_conformance.bindings.kafka_cluster import Headers
 
-
 CLAUSE = "BND-05"
 SAYS = "the topic of a record of"
 
