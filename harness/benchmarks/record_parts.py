@@ -1,6 +1,6 @@
 """Where each microsecond of a record goes: the parts of the bindings' core, each alone, without a broker.
 
-Warm, one part after the other, best of seven passes over 5,000 records; in a run they are dearer, because caches are shared
+Warm, one part after the other, best of seven passes over 5,000 records (what is kept in SQLite: one); in a run they are dearer, because caches are shared
 with the client's threads and garbage is collected between them. CPU time of this thread.
 
     python harness/benchmarks/record_parts.py
