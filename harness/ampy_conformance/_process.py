@@ -11,6 +11,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from ampy_conformance._errors import HarnessError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -52,10 +54,12 @@ def kill_group(process: subprocess.Popen[bytes], sign: signal.Signals = signal.S
         os.killpg(process.pid, sign)
 
 
-def freeze(pid: int, patience: float = 2.0) -> None:
-    """Stop a child (SIGSTOP), and return when it stands still, or after `patience` seconds.
+def freeze(pid: int, patience: float = 10.0) -> None:
+    """Stop a child (SIGSTOP), and return when it stands still.
 
     The signal is only sent by then: on a busy machine threads of the child may still answer.
+    Raises `HarnessError` where it does not stand within `patience` seconds, and lets it go on:
+    whatever was to be seen of a child at rest would be seen of one that runs.
     """
     os.kill(pid, signal.SIGSTOP)
     if not hasattr(os, "waitid"):
@@ -64,7 +68,11 @@ def freeze(pid: int, patience: float = 2.0) -> None:
     with contextlib.suppress(ChildProcessError):
         while os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT | os.WNOHANG) is None:
             if time.monotonic() > deadline:
-                return
+                os.kill(pid, signal.SIGCONT)
+                raise HarnessError(
+                    f"process {pid} did not stand still within {patience:g} s of SIGSTOP; "
+                    "try again on a less busy machine"
+                )
             time.sleep(0.001)
 
 
