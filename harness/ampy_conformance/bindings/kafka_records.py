@@ -36,7 +36,7 @@ def exact(pattern: str) -> bool:
 def may_hold(pattern: str, name: str) -> bool:
     """Tell whether a Kafka topic can hold records of a pattern; long names are topics in full.
 
-    Dead letters come to those only who name their domain: on NATS they are another stream.
+    Dead letters come to those only who name their domain (A-67).
     """
     wanted, tokens = pattern.split("."), name.split(".")
     if tokens[2:3] == [DEAD] and wanted[2:3] != [DEAD]:
