@@ -50,6 +50,7 @@ def build() -> dict[str, str]:
     pages = {
         "clauses/index.md": "\n".join(book.groups()),
         "ambiguities.md": "\n".join(book.ambiguities()),
+        "profiles.md": "\n".join(book.profiles()),
         "domains/index.md": "\n".join(book.domains()),
         "headers.md": "\n".join(book.headers()),
         "properties.md": "\n".join(book.properties()),
@@ -202,6 +203,18 @@ class Book:
             yield f"Sections {prose(each.where)}. Clauses: {self.links(touched[each.id])}\n"
             yield f"{self.linked(each.problem)}\n"
             yield f"**Settled:** {self.linked(each.settlement)}\n"
+
+    def profiles(self) -> Iterator[str]:
+        """Yield the page of the profiles."""
+        yield "# Profiles\n"
+        yield "What a binding claims in its driver's answer to `hello`, and passes or fails as a whole."
+        yield "`certify --profile` judges some of them only.\n"
+        yield "| profile | what | judged | clauses |"
+        yield "|---|---|---|---|"
+        for each in self.contract.profiles.values():
+            clauses = [c.id for c in self.contract.clauses.values() if c.profile == each.name]
+            links = self.links(clauses) if clauses else "-"
+            yield f"| {code(each.name)} | {cell(each.title)} | {each.judged} | {cell(links)} |"
 
     # -- domains, headers ---------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from ampy_conformance.bindings.pressure import Pressure
 from ampy_conformance.bindings.records import Record
 from ampy_conformance.bindings.replay import ReplayService
 from ampy_conformance.bindings.retry import RetryPolicy
-from ampy_conformance.bindings.store import Store
+from ampy_conformance.bindings.store import State, Store
 from ampy_conformance.bindings.subscription import Subscription
 from ampy_conformance.bindings.transport import CONFIRMED, Refusal
 from ampy_conformance.contract.envelope import Envelope
@@ -47,22 +47,39 @@ def test_a_batch_is_seen_by_others_at_its_end_and_by_itself_at_once(stores):
     one, other = stores
     with one:
         assert one.begin("id|a") == 1
-        one.mark(("id|b", "key|b"), watermark=("k", "0:7"), state=("bars", "k", {"at": 1}))
+        one.mark(("id|b", "key|b"), watermark=("k", "0:7"), state=("bars", "k", State(1)))
         assert one.seen(("key|b",))
         assert not other.seen(("id|b",))
         assert other.attempts("id|a") == 0
     assert other.seen(("id|b",))
     assert other.attempts("id|a") == 1
     assert other.watermarks() == {"k": "0:7"}
-    assert other.state("bars", "k") == {"at": 1}
+    assert other.state("bars", "k") == State(1)
 
 
 def test_a_state_that_another_member_has_changed_is_read_anew(stores):
     one, other = stores
-    one.mark(("a",), state=("bars", "k", {"at": 1}))
-    assert other.state("bars", "k") == {"at": 1}
-    one.mark(("b",), state=("bars", "k", {"at": 2}))
-    assert other.state("bars", "k") == {"at": 2}
+    one.mark(("a",), state=("bars", "k", State(1)))
+    assert other.state("bars", "k") == State(1)
+    one.mark(("b",), state=("bars", "k", State(2)))
+    assert other.state("bars", "k") == State(2)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        State(
+            2**65, 2**65 + 1, "id"
+        ),  # nanoseconds until the year 3139, which no SQLite integer holds
+        State(sum="0.10"),
+        State(sum=0.1),
+        State(-1, None, "id"),
+    ],
+)
+def test_a_state_is_read_as_it_was_written(stores, state):
+    one, other = stores
+    one.mark(("a",), state=("bars", "k", state))
+    assert other.state("bars", "k") == state
 
 
 def test_a_dead_letter_of_another_member_is_known_and_its_attempts_are_over(stores):

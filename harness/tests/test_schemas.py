@@ -65,7 +65,7 @@ def test_every_verb_with_json_has_its_schema(words):
 @pytest.mark.parametrize(
     "words",
     [
-        ("doctor",), ("explain",), ("explain", "ORD-01"), ("explain", "ORD"), ("explain", "A-05"),
+        ("doctor",), ("explain",), ("explain", "ORD-01"), ("explain", "ORD"), ("explain", "A-05"), ("explain", "profiles"),
         ("spec", "check"), ("spec", "coverage"), ("golden", "check"), ("smoke", "mem"),
         ("validate", "golden"), ("validate", "faulty"), ("validate", "pyproject.toml"),
         ("report", "show", "r.jsonl"), ("report", "diff", "r.jsonl", "other.jsonl"),

@@ -194,6 +194,7 @@ def test_every_clause_and_ambiguity_can_be_explained():
         *list(CONTRACT.ambiguities)[::13],
         "ORD",
         "key-BARS",
+        "profiles",
     ):
         code, output = run("explain", name)
         assert code == 0

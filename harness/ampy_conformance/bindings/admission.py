@@ -36,6 +36,7 @@ class Admission:
         if examined.message is not None and examined.topic:
             domain = self._contract.domains[examined.topic.domain]
             record.claims = claims_of(domain, examined.entities)
+        record.body = examined.body or b""
         return None
 
     def qos(self, topic: str) -> str:
@@ -45,6 +46,8 @@ class Admission:
 
     def body(self, record: Record) -> bytes:
         """Return the payload as the handler gets it: content encoding undone (SER-12)."""
+        if record.body:
+            return record.body  # undone when it was judged
         try:
             return encoding.decode_body(record.known, record.payload)
         except encoding.EncodingFault:

@@ -355,8 +355,8 @@ class ConsumerCore:
                 self._due[lane] = now + 0.02
                 return []
         tried = self.tried(record)
-        if self.policy.exhausted(tried, self.admission.qos(record.topic)):
-            record.attempt = tried
+        if tried and self.policy.exhausted(tried, self.admission.qos(record.topic)):
+            record.attempt = tried  # by those who crashed meanwhile
             return self._give_up(record, "timeout")
         record.attempt = self.begin(record)
         self._number += 1

@@ -292,7 +292,7 @@ class ReferenceDriver(Driver):
         verdicts, subscription = self._handled.pop(handle), self.subscriptions.get(handle)
         if subscription is None:
             return  # it has left
-        for record, _ in subscription.settle(verdicts):
+        for record, _ in subscription.settle(verdicts, waits=False):
             if record is not None:
                 self.counters.consumed(record.topic, subscription.group)
 

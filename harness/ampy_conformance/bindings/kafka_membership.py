@@ -53,6 +53,7 @@ class Ledger:
     def __init__(self) -> None:
         self._open: deque[int] = deque()
         self._settled: set[int] = set()
+        self.mine = False  # this member has the partition, as far as the loop has heard
         self.prefix: int | None = None  # the offset behind the last record of the settled prefix
         self.wanted: int | None = None  # the prefix that is still to be committed
         self.stored: int = -1  # the prefix that the broker has confirmed
@@ -304,6 +305,8 @@ class KafkaMembership:
 
     def _was_assigned(self, fresh: dict[Partition, Ledger]) -> None:
         self._ledgers |= fresh
+        for ledger in fresh.values():
+            ledger.mine = True
         self._assigned.set()
         if self._shifts is not None and fresh:
             self._shifts.assigned([names(each) for each in fresh])
@@ -344,13 +347,14 @@ class KafkaMembership:
         self._commit(at_once=True)
         for part, ledger in gone.items():
             del self._ledgers[part]
+            ledger.mine = False
             self._settled += ledger.unsettled
 
     # -- records ------------------------------------------------------------------------
 
     def _hand_over(self, batch: Sequence[tuple[Message, Ledger]]) -> None:
         for message, ledger in batch:
-            if self._ledgers.get((message.topic() or "", message.partition() or 0)) is not ledger:
+            if not ledger.mine:
                 self._settled += 1
                 continue
             offset = message.offset() or 0
@@ -372,11 +376,10 @@ class KafkaMembership:
 
     async def ack(self, records: Sequence[Record], confirmed: Confirmed) -> None:
         """Settle records; each is confirmed with its commit, which a gap before it puts off."""
-        mine = {id(each) for each in self._ledgers.values()}
         waiting: list[Unconfirmed] = []
         for record in records:
             ledger, offset = record.token, offset_of(record)
-            if id(ledger) not in mine:
+            if not ledger.mine:
                 confirmed(record, NOT_YET)
                 continue
             ledger.settle(offset)

@@ -7,19 +7,19 @@ neither, so nothing is counted twice or lost.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ampy_conformance.bindings.store import State
 from ampy_conformance.contract import payloads, topics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ampy_conformance.bindings.records import Record
     from ampy_conformance.bindings.store import Store
     from ampy_conformance.contract import Contract
     from ampy_conformance.contract.model import Domain
-
-State = Mapping[str, Any]
 
 
 class Claim(NamedTuple):
@@ -88,13 +88,12 @@ class States:
         """Return the state after one claim."""
         rule = domain.order.rule
         if rule == "accumulate":
-            return {"sum": format(Decimal((old or {}).get("sum", "0")) + claim.amount, "f")}
+            return State(sum=format(Decimal(_sum(old)) + claim.amount, "f"))
         if rule == "counters" and self.counts(claim.metric):
-            return {"sum": (old or {}).get("sum", 0.0) + claim.amount}
-        if old is not None and not self.newer(old["at"], claim.at):
+            return State(sum=_sum(old) + claim.amount)
+        if old is not None and not self.newer(old.at, claim.at):
             return old
-        state: State = {"at": claim.at, "message_id": record.known["message_id"]}
-        return state if claim.until is None else {**state, "until": claim.until}
+        return State(claim.at, claim.until, record.known["message_id"])
 
     def counts(self, metric: str) -> bool:
         """Tell whether a metric is a counter, whose values are increments (A-66)."""
@@ -108,15 +107,21 @@ class States:
         """Tell whether what holds until then (nanoseconds) still does."""
         return dt.datetime.now(dt.UTC).timestamp() * 1e9 < until
 
-    def query(self, domain: str, key: str) -> State | None:
-        """Return what is held, without what has expired."""
+    def query(self, domain: str, key: str) -> Mapping[str, str | float] | None:
+        """Return the `sum` or the `message_id` that is held, None where it has expired."""
         state = self._held(domain, key)
-        if state is None or ("until" in state and not self.valid(state["until"])):
+        if state is None or (state.until is not None and not self.valid(state.until)):
             return None
-        return {name: each for name, each in state.items() if name in ("sum", "message_id")}
+        if state.sum is not None:
+            return {"sum": state.sum}
+        return {"message_id": state.message_id or ""}
 
     def _held(self, domain: str, key: str) -> State | None:
         return self._store.state(domain, key)
+
+
+def _sum(old: State | None) -> Any:
+    return 0 if old is None or old.sum is None else old.sum
 
 
 def decimal(value: Any) -> Decimal:

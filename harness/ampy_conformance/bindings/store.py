@@ -7,16 +7,16 @@ import json
 import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (id TEXT PRIMARY KEY, tries INTEGER, done INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS burials (n INTEGER PRIMARY KEY, id TEXT);
 CREATE TABLE IF NOT EXISTS watermarks (key TEXT PRIMARY KEY, number INTEGER, position TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS states (domain TEXT, key TEXT, state TEXT, PRIMARY KEY (domain, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS entities (domain TEXT, key TEXT, at TEXT, until TEXT, message_id TEXT, sum, PRIMARY KEY (domain, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS replays (request TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
@@ -24,6 +24,18 @@ CREATE TABLE IF NOT EXISTS replays (request TEXT PRIMARY KEY) WITHOUT ROWID;
 # States in memory; beyond, all are asked for again.
 STATES = 65536
 FEW = 16  # ids that are asked about by name; more cost more than to pack them
+
+
+class State(NamedTuple):
+    """What is held of an entity: where records add up their `sum`, else the one that holds.
+
+    Times are nanoseconds since 1970, and may be more than SQLite's integers hold.
+    """
+
+    at: int = 0
+    until: int | None = None
+    message_id: str | None = None
+    sum: str | float | None = None
 
 
 @dataclass
@@ -35,7 +47,7 @@ class _Change:
     over: dict[str, None] = field(default_factory=dict)  # attempts to forget, before that
     buried: list[str] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
-    states: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    states: dict[tuple[str, str], State] = field(default_factory=dict)
     looked: set[str] = field(default_factory=set)
     found: set[str] = field(default_factory=set)
     tried: dict[str, int] = field(default_factory=dict)
@@ -68,7 +80,7 @@ class Store:
         self._db.executescript(SCHEMA)
         self._depth = 0
         self._change = _Change()
-        self._states: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+        self._states: dict[tuple[str, str], State | None] = {}
         self._buried: set[str] = set()
         self._burials = 0  # how many of them, of all members, were read
         self._version = -1  # of the file, as others have left it
@@ -119,10 +131,7 @@ class Store:
             if change.buried:
                 many(BURY, [(each,) for each in change.buried])
             if change.states:
-                many(
-                    STATE,
-                    [(*each, json.dumps(state)) for each, state in change.states.items()],
-                )
+                many(STATE, [_row(*each) for each in change.states.items()])
             if change.places:
                 many(
                     PLACE,
@@ -178,22 +187,25 @@ class Store:
         ids: Sequence[str],
         *,
         watermark: tuple[str, str] | None = None,
-        state: tuple[str, str, Mapping[str, Any]] | None = None,
+        state: tuple[str, str, State] | None = None,
     ) -> None:
         """Remember durably that the ids were handled, and with them all that follows from it.
 
         `watermark`: key and position; `state`: domain, key and the new state.
         """
-        with self:
-            change = self._change
-            self._forget(ids[0])
-            for each in ids:
-                change.seen[each] = None
-            if state is not None:
-                domain, key, new = state
-                change.states[domain, key] = self._states[domain, key] = new
-            if watermark is not None:
-                self._advance(*watermark)
+        if not self._depth:
+            with self:
+                self.mark(ids, watermark=watermark, state=state)
+            return
+        change = self._change
+        self._forget(ids[0])
+        for each in ids:
+            change.seen[each] = None
+        if state is not None:
+            domain, key, new = state
+            change.states[domain, key] = self._states[domain, key] = new
+        if watermark is not None:
+            self._advance(*watermark)
 
     def _forget(self, identity: str) -> None:
         self._change.begun.pop(identity, None)
@@ -211,13 +223,12 @@ class Store:
         """Return the highest settled position of every key (RPL-05)."""
         return dict(self._db.execute("SELECT key, position FROM watermarks").fetchall())
 
-    def state(self, domain: str, key: str) -> Mapping[str, Any] | None:
+    def state(self, domain: str, key: str) -> State | None:
         """Return the state of an entity."""
         self._refresh()
         if (domain, key) not in self._states:
-            query = "SELECT state FROM states WHERE domain=? AND key=?"
-            row = self._db.execute(query, (domain, key)).fetchone()
-            self._states[domain, key] = json.loads(row[0]) if row else None
+            row = self._db.execute(HELD, (domain, key)).fetchone()
+            self._states[domain, key] = _state(*row) if row else None
         return self._states[domain, key]
 
     def replayed(self, request: str) -> bool:
@@ -277,6 +288,15 @@ def number_of(position: str) -> int:
     return int(position.rpartition(":")[2])
 
 
+def _row(entity: tuple[str, str], state: State) -> tuple[str | float | None, ...]:
+    at, until, message_id, total = state
+    return *entity, str(at), None if until is None else str(until), message_id, total
+
+
+def _state(at: str, until: str | None, message_id: str | None, total: str | float | None) -> State:
+    return State(int(at), None if until is None else int(until), message_id, total)
+
+
 IS_SEEN = "SELECT 1 FROM records WHERE id=? AND done"
 LOOK = "SELECT id, tries, done FROM records WHERE id IN ({})"
 LOOK_MANY = LOOK.format("SELECT value FROM json_each(?)")
@@ -288,7 +308,8 @@ BEGIN = (
 )
 BURY = "INSERT INTO burials (id) VALUES (?)"
 BURIED = "SELECT n, id FROM burials WHERE n > ? ORDER BY n"
-STATE = "INSERT INTO states VALUES (?, ?, ?) ON CONFLICT (domain, key) DO UPDATE SET state = excluded.state"
+STATE = "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?, ?, ?)"
+HELD = "SELECT at, until, message_id, sum FROM entities WHERE domain=? AND key=?"
 PLACE = (
     "INSERT INTO watermarks VALUES (?, ?, ?) ON CONFLICT (key) "
     "DO UPDATE SET number = excluded.number, position = excluded.position "

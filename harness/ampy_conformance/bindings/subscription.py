@@ -102,18 +102,21 @@ class Subscription:
         self.act(actions)
 
     def settle(
-        self, verdicts: Sequence[tuple[str, str]]
+        self, verdicts: Sequence[tuple[str, str]], *, waits: bool = True
     ) -> list[tuple[Record | None, asyncio.Future[bool] | None]]:
         """Take verdicts, each a delivery and `ack`, `fail` or `reject`.
 
         Returns for each the record, None where the delivery is no longer open, and what tells
-        whether the broker has confirmed its acknowledgement, None where it was not acknowledged.
+        whether the broker has confirmed its acknowledgement, None where it was not acknowledged,
+        or nobody `waits`.
         What was handled is durable when this returns.
         """
         with self.store:
             records, actions = self.core.all_settled(verdicts, time.monotonic())
         waiting = {
-            id(each.record): self._loop.create_future() for each in actions if isinstance(each, Ack)
+            id(each.record): self._loop.create_future()
+            for each in (actions if waits else ())
+            if isinstance(each, Ack)
         }
         self._waiting |= waiting
         self.act(actions)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ampy_conformance import contract as contracts
 from ampy_conformance import driver as drivers
+from ampy_conformance.cli import _driver
 from ampy_conformance.cli.load import Watched
 from ampy_conformance.load.schedule import mix_of
 from ampy_conformance.suite.loading import Loading, Wish
@@ -32,14 +33,22 @@ Exit codes: 0 measured, 2 usage, 3 harness, driver or broker failure, 6 the driv
 be believed, or it has no load_plan."""
 )
 @click.argument("what", type=click.Choice(["publish", "consume"], case_sensitive=False))
-@click.argument("driver")
-@click.option("--duration", type=click.FloatRange(2, 600), default=10.0, help="Seconds; 10.")
+@_driver.argument()
 @click.option(
-    "--rate", type=click.FloatRange(1, 200_000), help="consume: records a second offered; 1050."
+    "--duration", type=click.FloatRange(2, 600), default=10.0, help="Seconds.", show_default=True
 )
-@click.option("--mix", default="300:1", help="Payload bytes and weights, SIZE:WEIGHT,...; 300:1.")
 @click.option(
-    "--in-flight", type=click.IntRange(1, 10_000), default=512, help="publish: window; 512."
+    "--rate", type=click.FloatRange(1, 200_000), help="consume: records a second (default: 1050)."
+)
+@click.option(
+    "--mix", default="300:1", help="Payload bytes and weights, SIZE:WEIGHT,...", show_default=True
+)
+@click.option(
+    "--in-flight",
+    type=click.IntRange(1, 10_000),
+    default=512,
+    help="publish: how many sends are open at a time.",
+    show_default=True,
 )
 @click.option("--seed", type=int, help="Seed of schedule and payloads; new each time.")
 @click.option("--broker", "broker_url", help="URL of a broker of yours instead of an embedded one.")

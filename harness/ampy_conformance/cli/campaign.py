@@ -16,7 +16,7 @@ from rich.table import Table
 from ampy_conformance import contract as contracts
 from ampy_conformance import driver as drivers
 from ampy_conformance._errors import ConformError, UsageError
-from ampy_conformance.cli import check
+from ampy_conformance.cli import _driver, check
 from ampy_conformance.cli._progress import Lines, shown
 from ampy_conformance.faults import catalogue
 from ampy_conformance.history import properties, verify
@@ -38,27 +38,36 @@ if TYPE_CHECKING:
 Examples:
   ampy-conform campaign nats --duration 300 --faults all
   ampy-conform campaign nats --faults network --faults kill-broker --history run.jsonl
-  ampy-conform campaign --list x                     every fault, and what it does
+  ampy-conform campaign --list                       every fault, and what it does
 \b
 Exit codes: 0 every property holds that had a chance to break, 1 one is violated, 2 usage, 3 harness
 or broker failure, 6 a fault was not seen to fire, or not everything was handled in the end."""
 )
-@click.argument("driver")
+@_driver.argument(required=False)
 @click.option(
-    "--duration", type=click.FloatRange(1, 86400), default=60.0, help="Seconds of load; 60."
+    "--duration",
+    type=click.FloatRange(1, 86400),
+    default=60.0,
+    help="Seconds of load.",
+    show_default=True,
 )
-@click.option("--faults", multiple=True, help="all, a family or a name (repeatable); default: all.")
+@click.option("--faults", multiple=True, help="all, a family or a name (repeatable; default: all).")
 @click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
 @click.option(
     "--history",
     type=click.Path(path_type=Path),
     help="Keep the event history here: JSON Lines, or Parquet where it ends in .parquet.",
 )
-@click.option("--time-scale", type=click.FloatRange(0.1, 100), default=1.0, help="Stretch waiting.")
+@click.option(
+    "--time-scale",
+    type=click.FloatRange(0.1, 100),
+    default=1.0,
+    help="Multiply all waiting times, as with 2 on a slow machine.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--list", "only_list", is_flag=True, help="List the faults (DRIVER is not started).")
+@click.option("--list", "only_list", is_flag=True, help="List the faults, and end.")
 def command(
-    driver: str,
+    driver: str | None,
     duration: float,
     faults: tuple[str, ...],
     seed: int | None,
@@ -76,6 +85,8 @@ def command(
         for each in catalogue.FAULTS.values():
             click.echo(f"{each.family:<9} {each.name:<20} {each.what}")
         return 0
+    if driver is None:
+        raise UsageError("no driver is named: ampy-conform campaign DRIVER; see --help")
     wanted = catalogue.chosen(faults or ("all",))
     properties.duckdb()
     if history is not None and not history.parent.is_dir():

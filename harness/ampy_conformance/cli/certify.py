@@ -25,6 +25,7 @@ from ampy_conformance import driver as drivers
 from ampy_conformance import history as histories
 from ampy_conformance._errors import ConformError, HarnessError, UsageError
 from ampy_conformance.broker import PROVISIONS
+from ampy_conformance.cli import _driver
 from ampy_conformance.cli._progress import Lines
 from ampy_conformance.report import console as rendering
 from ampy_conformance.report import formats, lines
@@ -61,17 +62,24 @@ Examples:
 Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usage,
 3 harness or broker failure, 4 nothing ran, 5 stale known failure, 6 inconclusive."""
 )
-@click.argument("driver")
+@_driver.argument()
 @click.option("--clause", "clauses", multiple=True, help="Only this clause (repeatable).")
 @click.option("--group", "groups", multiple=True, help="Only this group, e.g. ORD (repeatable).")
-@click.option("--profile", "profiles", multiple=True, help="Only this profile (repeatable).")
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    help="Only this profile (repeatable; `ampy-conform explain profiles` lists them).",
+)
 @click.option(
     "--faults",
     multiple=True,
     help="Also let these faults strike: all, a family (process, broker, network, envelope, "
     "handler) or a name (repeatable). Needs the extra `history`.",
 )
-@click.option("--case", help="Only cases whose name matches this expression.")
+@click.option(
+    "--case", help="Only cases whose names match, as in 'replay and not window' (pytest's -k)."
+)
 @click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
 @click.option("--broker", "broker_url", help="URL of a broker of yours instead of an embedded one.")
 @click.option(
@@ -84,7 +92,9 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
     "--dedicated-broker", is_flag=True, help="That broker is for tests: its streams may be remade."
 )
 @click.option(
-    "--known-failures", type=click.Path(path_type=Path), help="YAML list of accepted failures."
+    "--known-failures",
+    type=click.Path(path_type=Path),
+    help="YAML list of failures that are accepted until a day (docs/verdicts.md).",
 )
 @click.option(
     "--quick-load",
@@ -94,7 +104,10 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
 @click.option("--strict", is_flag=True, help="Warnings (SHOULD) fail the run.")
 @click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
 @click.option(
-    "--time-scale", type=click.FloatRange(0.1, 100), default=1.0, help="Stretch all waiting times."
+    "--time-scale",
+    type=click.FloatRange(0.1, 100),
+    default=1.0,
+    help="Multiply all waiting times, as with 2 on a slow machine.",
 )
 @click.option(
     "--report",
@@ -163,10 +176,7 @@ def command(
     if_possible: bool,
     verbose: bool,
 ) -> int:
-    """Certify the binding behind DRIVER against the contract.
-
-    DRIVER is a name (nats, kafka, mem), exec:COMMAND, py:package.module:Class or tcp:HOST:PORT.
-    """
+    """Certify the binding behind DRIVER against the contract."""
     wanted = {path: formats.of_file(path) for path in renderings}
     if junit_path is not None:
         wanted[junit_path] = formats.load("junit")

@@ -39,7 +39,7 @@ Examples:
 Exit codes: 0 every property holds that had a chance to break, 1 one is violated, 2 usage or a file
 that is no whole history, 4 there is no event, 6 no property had a chance to break."""
 )
-@click.argument("history", type=click.Path(path_type=Path))
+@click.argument("history", required=False, type=click.Path(path_type=Path))
 @click.option("--property", "names", multiple=True, help="Only this property (repeatable).")
 @click.option(
     "--save",
@@ -53,11 +53,9 @@ that is no whole history, 4 there is no event, 6 no property had a chance to bre
 )
 @click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option(
-    "--list", "only_list", is_flag=True, help="List the properties (HISTORY is not read)."
-)
+@click.option("--list", "only_list", is_flag=True, help="List the properties, and end.")
 def command(
-    history: Path,
+    history: Path | None,
     names: tuple[str, ...],
     save: Path | None,
     report: Path | None,
@@ -77,6 +75,8 @@ def command(
         for each in known:
             click.echo(f"{each.name:<26} {', '.join(each.clauses):<18} {each.means}")
         return 0
+    if history is None:
+        raise UsageError("no history is named: ampy-conform check HISTORY; see --help")
     missing = set(names) - {each.name for each in known}
     if missing:
         raise UsageError(

@@ -39,7 +39,12 @@ Exit codes: 0 all are the same, 1 they differ, 2 usage, 3 harness or broker fail
 )
 @click.argument("drivers", nargs=-1, required=True)
 @click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
-@click.option("--time-scale", type=click.FloatRange(0.1, 100), default=1.0, help="Stretch waiting.")
+@click.option(
+    "--time-scale",
+    type=click.FloatRange(0.1, 100),
+    default=1.0,
+    help="Multiply all waiting times, as with 2 on a slow machine.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print outcomes and differences as JSON.")
 def command(drivers: tuple[str, ...], seed: int | None, time_scale: float, as_json: bool) -> int:
     """Take several bindings through one scenario; what comes of it must be the same (BND-09, HDR-24).

@@ -18,7 +18,7 @@ from ampy_conformance.suite import components
     epilog="""\b
 Examples:
   ampy-conform doctor             everything that a run may need
-  ampy-conform doctor --fetch     fetch Kafka's jars now (40 MB, once), then the same
+  ampy-conform doctor --fetch     fetch Kafka's jars now (45 MB, once), then the same
 \b
 Exit codes: 0 the ordinary certification (nats, mem) can run, 3 it cannot, or the jars could not
 be fetched. What is missing for anything else is no error."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ampy_conformance.contract import Contract
     from ampy_conformance.contract.registry import Ambiguity, Clause
 
+PROFILES = "PROFILES"
+
 
 @click.command(
     epilog="""\b
@@ -28,13 +30,14 @@ Examples:
   ampy-conform explain             all groups
   ampy-conform explain ORD         the clauses of a group
   ampy-conform explain ORD-04      one clause: text, why, tests, mutants, where to look
-  ampy-conform explain A-19        how an ambiguity of the contract is settled"""
+  ampy-conform explain A-19        how an ambiguity of the contract is settled
+  ampy-conform explain profiles    what a binding can claim, and certify --profile takes"""
 )
 @click.argument("name", required=False)
 @click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(name: str | None, spec: Path | None, as_json: bool) -> int:
-    """Explain a clause, a group of clauses, or a settled ambiguity."""
+    """Explain a clause, a group of clauses, a settled ambiguity, or the profiles."""
     contract = contracts.load(spec)
     clauses = {each.upper(): clause for each, clause in contract.clauses.items()}
     groups: dict[str, list[Clause]] = {}
@@ -43,6 +46,8 @@ def command(name: str | None, spec: Path | None, as_json: bool) -> int:
     wanted = (name or "").upper()
     if not wanted:
         _groups(groups, as_json=as_json)
+    elif wanted == PROFILES:
+        _profiles(contract, as_json=as_json)
     elif wanted in clauses:
         _clause(contract, clauses[wanted], as_json=as_json)
     elif wanted in groups:
@@ -50,7 +55,7 @@ def command(name: str | None, spec: Path | None, as_json: bool) -> int:
     elif wanted in contract.ambiguities:
         _ambiguity(contract, contract.ambiguities[wanted], as_json=as_json)
     else:
-        known = [*clauses, *groups, *contract.ambiguities]
+        known = [*clauses, *groups, *contract.ambiguities, PROFILES]
         group, _, number = wanted.partition("-")
         if f"{group}-{number.zfill(2)}" in clauses:  # the usual slip
             known = [f"{group}-{number.zfill(2)}"]
@@ -150,6 +155,32 @@ def _groups(groups: dict[str, list[Clause]], *, as_json: bool) -> None:
         table.add_row(
             name, str(len(each)), str(tested), f"{each[0].id}: {escape(each[0].text)[:60]}"
         )
+    Console().print(table)
+
+
+def _profiles(contract: Contract, *, as_json: bool) -> None:
+    clauses = {
+        name: [each.id for each in contract.clauses.values() if each.profile == name]
+        for name in contract.profiles
+    }
+    if as_json:
+        rows = [
+            {
+                "name": each.name,
+                "title": each.title,
+                "optional": each.optional,
+                "on_request": each.on_request,
+                "clauses": clauses[each.name],
+            }
+            for each in contract.profiles.values()
+        ]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("profile", "clauses", "judged", "what"):
+        table.add_column(column, justify="right" if column == "clauses" else "left")
+    for each in contract.profiles.values():
+        table.add_row(each.name, str(len(clauses[each.name])), each.judged, escape(each.title))
     Console().print(table)
 
 

@@ -32,9 +32,15 @@ Examples:
   ampy-conform init --lang go --broker kafka my-driver"""
 )
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--lang", type=click.Choice(tuple(TRY)), required=True, help="Of the driver.")
 @click.option(
-    "--broker", type=click.Choice(BROKERS), default="nats", help="That the binding works on; nats."
+    "--lang", type=click.Choice(tuple(TRY)), required=True, help="Language of the skeleton."
+)
+@click.option(
+    "--broker",
+    type=click.Choice(BROKERS),
+    default="nats",
+    help="Which the binding works on.",
+    show_default=True,
 )
 def command(folder: Path, lang: str, broker: str) -> int:
     """Write the skeleton of a driver into DIR, with what runs it in CI.

@@ -56,7 +56,12 @@ failure, 4 nothing ran, 6 inconclusive."""
 )
 @click.argument("names", metavar="[DRIVERS]...", nargs=-1)
 @click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
-@click.option("--time-scale", type=click.FloatRange(0.1, 100), default=1.0, help="Stretch waiting.")
+@click.option(
+    "--time-scale",
+    type=click.FloatRange(0.1, 100),
+    default=1.0,
+    help="Multiply all waiting times, as with 2 on a slow machine.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all answers as JSON.")
 @click.option(
     "--from",

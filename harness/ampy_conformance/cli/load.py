@@ -19,6 +19,7 @@ from ampy_conformance import contract as contracts
 from ampy_conformance import driver as drivers
 from ampy_conformance._errors import ConformError, UsageError
 from ampy_conformance._layout import room
+from ampy_conformance.cli import _driver
 from ampy_conformance.contract.digest import tree_digest
 from ampy_conformance.load.schedule import mix_of
 from ampy_conformance.report import lines, loads
@@ -76,16 +77,19 @@ achieve on this machine is not held against the binding. See docs/slo.md.
 Exit codes: 0 every limit is kept, 1 one is proven broken, 2 usage, 3 harness, driver or broker
 failure, 6 this run cannot tell (the reason is printed)."""
 )
-@click.argument("driver")
-@click.option("--rate", type=click.FloatRange(1, 200_000), help="Records a second; 1050.")
+@_driver.argument()
+@click.option("--rate", type=click.FloatRange(1, 200_000), help="Records a second (default: 1050).")
 @click.option(
-    "--mix", help="Payload bytes and weights, SIZE:WEIGHT,...; 300:1000,65536:50 (memory: 300)."
+    "--mix",
+    help="Payload bytes and weights, SIZE:WEIGHT,... (default: 300:1000,65536:50; memory: 300:1).",
 )
-@click.option("--domains", help="Domains under load, comma-separated; all that have a limit.")
+@click.option(
+    "--domains", help="Domains under load, comma-separated (default: all that have a limit)."
+)
 @click.option(
     "--duration",
     type=click.FloatRange(SHORTEST, 1200),
-    help="Seconds of load on each side in the first look; 60. Undecided, it goes on as long again.",
+    help="Seconds of load on each side in the first look (default: 60). Undecided, it goes on as long again.",
 )
 @click.option("--quick", is_flag=True, help="One short look: proves gross failures, never a pass.")
 @click.option(
@@ -97,7 +101,8 @@ failure, 6 this run cannot tell (the reason is printed)."""
     "--in-flight",
     type=click.IntRange(1, 10_000),
     default=512,
-    help="Window of the throughput; 512.",
+    help="Throughput: how many sends are open at a time.",
+    show_default=True,
 )
 @click.option("--seed", type=int, help="Seed of schedule and payloads; printed, new each time.")
 @click.option("--broker", "broker_url", help="URL of a broker of yours instead of an embedded one.")
@@ -129,8 +134,7 @@ def command(
 ) -> int:
     """Put the binding behind DRIVER under an offered load and judge its latency.
 
-    DRIVER is a name (nats, kafka, mem), exec:COMMAND, py:package.module:Class or tcp:HOST:PORT.
-    Its driver has to implement `load_plan`.
+    The driver has to implement `load_plan`.
     """
     if report is not None and not report.parent.is_dir():
         raise UsageError(f"the folder of {report} does not exist; create it first")

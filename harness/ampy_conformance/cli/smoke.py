@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from ampy_conformance import contract as contracts
 from ampy_conformance import driver as drivers
+from ampy_conformance.cli import _driver
 from ampy_conformance.report.outcomes import Exit
 from ampy_conformance.suite.smoke import Smoke
 
@@ -36,13 +37,12 @@ Examples:
 Exit codes: 0 all of it works, 1 what the driver says is not what the broker holds, 2 usage,
 3 the driver or the broker is in trouble, 6 something is not written yet."""
 )
-@click.argument("driver")
+@_driver.argument()
 @click.option("--json", "as_json", is_flag=True, help="Print the steps as JSON.")
 def command(driver: str, as_json: bool) -> int:
     """Check that DRIVER speaks the protocol, publishes once, delivers once and ends.
 
-    DRIVER is a name (nats, mem), exec:COMMAND, py:package.module:Class or tcp:HOST:PORT. It
-    certifies nothing; it says what to do next.
+    It certifies nothing; it says what to do next.
     """
     console = Console(highlight=False, quiet=as_json)
 

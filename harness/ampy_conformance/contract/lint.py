@@ -37,6 +37,7 @@ class Examined(NamedTuple):
     message: Any = None
     entities: Sequence[Message] = ()  # what the payload carries
     rows: Sequence[Mapping[str, str]] = ()  # the key parts of each of them
+    body: bytes | None = None  # the payload with its encoding undone
 
 
 class Linter:
@@ -74,7 +75,7 @@ class Linter:
         self._size(envelope, found)
         if schema is None or "content_type" not in envelope.headers:
             return Examined(tuple(found), topic, schema)
-        message = self._payload(envelope, schema, found)
+        body, message = self._payload(envelope, schema, found)
         entities: list[Message] = []
         rows: list[dict[str, str]] = []
         if message is not None:
@@ -85,7 +86,7 @@ class Linter:
                 self._entity(topic, domain, schema, rows, envelope.headers, found)
         elif envelope.payload is None or "blob_ref" in envelope.headers:
             self._forms(topic, domain, schema, envelope.headers.get("partition_key"), found)
-        return Examined(tuple(found), topic, schema, message, entities, rows)
+        return Examined(tuple(found), topic, schema, message, entities, rows, body)
 
     # -- topic --------------------------------------------------------------------------
 
@@ -165,7 +166,10 @@ class Linter:
                 wanted = f"less than {self._below} bytes, or a pointer"
                 found.append(finding(self.contract, "SER-07", "record", f"{whole} bytes", wanted))
 
-    def _payload(self, envelope: Envelope, schema: str, found: list[Finding]) -> Message | None:
+    def _payload(
+        self, envelope: Envelope, schema: str, found: list[Finding]
+    ) -> tuple[bytes | None, Message | None]:
+        """Return the body and the message in it, as far as they can be had."""
         headers, payload = envelope.headers, envelope.payload
         if "blob_ref" in headers:
             if payload:
@@ -180,14 +184,14 @@ class Linter:
                         "warn",
                     )
                 )
-            return None
+            return None, None
         if payload is None and envelope.payload_json is not None:
-            return self._from_json(envelope.payload_json, schema, found)
+            return None, self._from_json(envelope.payload_json, schema, found)
         if payload is None or headers["content_type"] != "application/x-protobuf":
-            return None
+            return None, None
         try:
             body = encoding.decode_body(headers, payload)
-            return self._types.of(schema).FromString(body)
+            return body, self._types.of(schema).FromString(body)
         except encoding.EncodingFault as fault:
             if fault.clause != "HDR-09":  # the header itself was judged already
                 level = self.contract.clauses[fault.clause].level
@@ -205,7 +209,7 @@ class Linter:
         except Exception:  # noqa: BLE001 (whatever protobuf raises, the bytes are no such message)
             size = f"{len(payload)} bytes that do not parse"
             found.append(finding(self.contract, "SER-01", "payload", size, f"a {schema}"))
-        return None
+        return None, None
 
     def _times(self, message: Message, found: list[Finding]) -> bool:
         """Tell whether all times in a payload are times."""

@@ -75,6 +75,15 @@ class Profile:
     claimable: bool = True
     on_request: bool = False
 
+    @property
+    def judged(self) -> str:
+        """When its clauses are judged."""
+        if not self.claimable:
+            return "of no binding"
+        if self.on_request:
+            return "where it is claimed and a run names it"
+        return "where it is claimed" if self.optional else "always"
+
 
 def read_yaml(path: Path) -> Any:
     """Return the data of a YAML file; `SpecError` where there is none."""

@@ -13,6 +13,7 @@ import socket
 import struct
 import termios
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ampy_conformance import _process
@@ -61,6 +62,11 @@ class Process:
                 "give the path of your driver, as in exec:./my-driver"
             ) from error
         except PermissionError as error:
+            if Path(command[0]).is_dir():
+                raise DriverNotFound(
+                    f"{command[0]!r} is a folder: name the program in it, "
+                    f"as in exec:{command[0].rstrip('/')}/driver"
+                ) from error
             raise DriverNotFound(
                 f"{command[0]!r} is not executable: chmod +x it, or name its interpreter, "
                 "as in exec:python my-driver.py"

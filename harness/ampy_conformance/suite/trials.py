@@ -214,14 +214,14 @@ class Trials:
         if {"broker", "network"} & set(fault.needs) and not broker.durable:
             raise NotClaimed(f"the {broker.kind} broker has no network and keeps nothing")
         if "broker" in fault.needs and not broker.ours:
-            raise NotRun(f"{fault.name}: the broker was given by URL; leave --broker-url out")
+            raise NotRun(f"{fault.name}: the broker was given by URL; leave --broker out")
 
     def _proxy(self, lab: Lab) -> Proxy:
         approach = lab.lane.approach()
         if approach is None:
             raise NotRun(
                 f"network faults: a {lab.broker.kind} broker that was given by URL tells clients its "
-                "own address, past any proxy; leave --broker-url out"
+                "own address, past any proxy; leave --broker out"
             )
         return self._server().proxy(approach)
 
