@@ -15,7 +15,7 @@ from ampy_conformance.broker import subjects
 from ampy_conformance.broker.facts import BrokerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ampy_conformance.broker.facts import ConsumerState, WireRecord
 
@@ -40,6 +40,18 @@ class Observer(ABC):
     @abstractmethod
     def records(self, pattern: str = ">") -> list[WireRecord]:
         """Return what the lane's streams hold, main stream first, each in stored order."""
+
+    @abstractmethod
+    def scan(self, pattern: str) -> Iterator[WireRecord]:
+        """Yield what is stored on topics of a pattern, to where the logs end now; keeps nothing.
+
+        Each log in its order. BrokerError where it could not be read to its end: what is not
+        yielded is not stored.
+        """
+
+    @abstractmethod
+    def ends(self) -> Mapping[str, int]:
+        """Return the number behind the last position of each log, by the name of its stream."""
 
     @abstractmethod
     def consumers(self) -> list[ConsumerState]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from ampy_conformance.broker import kafka_admin
+from ampy_conformance.broker import kafka_admin, subjects
 from ampy_conformance.broker.base import Observer
 from ampy_conformance.broker.facts import (
     BrokerError,
@@ -21,7 +21,7 @@ from ampy_conformance.broker.kafka_admin import RawRecord
 from ampy_conformance.broker.kafka_wire import KafkaLink, KafkaRefusedError, error_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ampy_conformance.broker.base import Record
     from ampy_conformance.broker.kafka_admin import Partition
@@ -40,6 +40,10 @@ BATCH_BYTES = 524288
 # Kafka caps it at the number of replicas, which is one here.)
 FULL = {"max.message.bytes": "1"}
 HEALED = dict.fromkeys(FULL)
+
+
+# For the whole log of a lane, on a slow machine.
+SCAN_SECONDS = 600.0
 
 
 class KafkaObserver(Observer):
@@ -163,6 +167,37 @@ class KafkaObserver(Observer):
             log = list(self._log)
         log.sort(key=lambda each: (self._topics.is_dead(each[0][0]), *each[:2]))
         return self._chosen([record for _, _, record in log], pattern)
+
+    def scan(self, pattern: str) -> Iterator[WireRecord]:
+        """Yield what the topics of a pattern hold, partition by partition as they are fetched."""
+        self._discover(now=True)
+        with self._reading:
+            places = {
+                place: start
+                for place, start in self._starts.items()
+                if subjects.overlap(pattern, place[0]) or subjects.overlap(pattern, f"{place[0]}.>")
+            }
+        ends = kafka_admin.offsets(self._link, places, kafka_admin.LATEST)
+        deadline = time.monotonic() + SCAN_SECONDS
+        while places := {each: at for each, at in places.items() if at < ends[each]}:
+            if time.monotonic() > deadline:
+                raise BrokerError(f"the log could not be read within {SCAN_SECONDS:g} s")
+            now = time.time_ns()
+            for place, page in kafka_admin.fetch(self._link, places).items():
+                begin, places[place] = places[place], max(places[place], page.following)
+                for raw in page.records:
+                    if begin <= raw.offset < ends[place]:
+                        record = self._record(raw, now)
+                        if subjects.matches(pattern, record.topic):
+                            yield record
+
+    def ends(self) -> Mapping[str, int]:
+        """Return the offset that the next record of each partition will have."""
+        self._discover(now=True)
+        with self._reading:
+            places = list(self._starts)
+        found = kafka_admin.offsets(self._link, places, kafka_admin.LATEST)
+        return {stream_name(place): each for place, each in found.items()}
 
     def tap(self) -> list[WireRecord]:
         """Return every record of the lane in the order in which it was seen."""

@@ -24,7 +24,7 @@ from ampy_conformance.broker.memory_client import MemoryConnection, MemoryRefuse
 from ampy_conformance.broker.starter import start_long_lived
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ampy_conformance.broker.base import Record
     from ampy_conformance.broker.streams import Streams
@@ -47,15 +47,24 @@ class MemoryObserver(Observer):
 
     def records(self, pattern: str = ">") -> list[WireRecord]:
         """Return what the streams hold."""
-        found: list[WireRecord] = []
+        return list(self.scan(pattern))
+
+    def scan(self, pattern: str) -> Iterator[WireRecord]:
+        """Yield what the streams hold on topics of a pattern."""
         for stream in self._streams.patterns:
             after, last = "0", ""
             while after != last:
                 page = self._link.request("read", stream=stream, after=after, max=READ_AT_ONCE)
-                found += [_record(each, stream) for each in page["records"]]
+                yield from self._chosen((_record(e, stream) for e in page["records"]), pattern)
                 last = page["last"]
                 after = page["records"][-1]["position"] if page["records"] else last
-        return self._chosen(found, pattern)
+
+    def ends(self) -> Mapping[str, int]:
+        """Return the position that the next record of each stream will have."""
+        return {
+            each: int(self._link.request("read", stream=each, after="0", max=0)["last"]) + 1
+            for each in self._streams.patterns
+        }
 
     def consumers(self) -> list[ConsumerState]:
         """Return the groups of the lane; all are durable."""

@@ -7,14 +7,14 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from ampy_conformance.broker import jetstream, subjects
+from ampy_conformance.broker import jetstream, reading, subjects
 from ampy_conformance.broker.base import Observer
 from ampy_conformance.broker.facts import BrokerError, RefusedRecordError, WireRecord
 from ampy_conformance.broker.nats_message import Message, header_block, parse_headers
 from ampy_conformance.broker.nats_wire import Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ampy_conformance.broker.base import Record
     from ampy_conformance.broker.facts import ConsumerState
@@ -80,6 +80,17 @@ class NatsObserver(Observer):
             for stream in self._patterns:
                 found += self._log(stream)
         return self._chosen(found, pattern)
+
+    def scan(self, pattern: str) -> Iterator[WireRecord]:
+        """Yield what the streams hold on topics of a pattern."""
+        for stream, own in self._patterns.items():
+            if any(subjects.overlap(pattern, each) for each in own):
+                yield from reading.whole(self._link, stream, pattern)
+
+    def ends(self) -> Mapping[str, int]:
+        """Return the sequence that the next record of each stream will have."""
+        infos = {each: jetstream.call(self._link, f"STREAM.INFO.{each}") for each in self._patterns}
+        return {name: each["state"]["last_seq"] + 1 for name, each in infos.items()}
 
     def _log(self, stream: str) -> list[WireRecord]:
         info = jetstream.call(self._link, f"STREAM.INFO.{stream}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ BATCH_BYTES = 33554432
 END_OF_STREAM = "404"
 # The server forgets the reading position this long after we are gone.
 INACTIVE_NS = 10_000_000_000
+WHOLE_SECONDS = 600.0
 
 
 def read_only(url: str, subject: str, max_count: int, max_seconds: float) -> Iterator[WireRecord]:
@@ -51,6 +53,14 @@ def read_only(url: str, subject: str, max_count: int, max_seconds: float) -> Ite
                 return
     finally:
         link.close()
+
+
+def whole(link: Connection, stream: str, subject: str) -> Iterator[WireRecord]:
+    """Yield what a stream holds for `subject`; BrokerError where its end is not reached."""
+    deadline = time.monotonic() + WHOLE_SECONDS
+    yield from _records(link, stream, subject, deadline, sys.maxsize)
+    if time.monotonic() >= deadline:
+        raise BrokerError(f"stream {stream} could not be read within {WHOLE_SECONDS:g} s")
 
 
 def _carrying(link: Connection, subject: str) -> list[str]:
