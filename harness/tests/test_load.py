@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import itertools
 import math
+import os
 import random
+import shlex
+import signal
+import subprocess
+import sys
 import time
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -14,15 +20,16 @@ import pytest
 
 from ampy_conformance import contract as contracts
 from ampy_conformance._errors import UsageError
+from ampy_conformance.broker.facts import WireRecord
 from ampy_conformance.contract.samples import Samples
 from ampy_conformance.kit import Loads, Refused
 from ampy_conformance.kit.load import Template
-from ampy_conformance.load import exceedance, intervals, probe, run, schedule, simulate
+from ampy_conformance.load import exceedance, intervals, log, probe, run, schedule, simulate
 from ampy_conformance.load.exceedance import LOST, SECOND, Series, Word
 from ampy_conformance.load.verdict import Judge, Outcome, Round, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 MS = 1_000_000
 LIMIT = 50 * MS
@@ -305,7 +312,7 @@ def test_too_many_sends_are_refused_before_anything_starts(
     _, found, _ = made
     offered = schedule.Offered(200_000.0, ((300, 9.0), (65_536, 1.0)), ("orders", "bars"))
     with pytest.raises(UsageError, match="offer a lower --rate"):
-        schedule.poisson(offered, found, 10, "a")
+        schedule.poisson(offered, found, 1e9, "a")  # it does not count to the end of them
 
 
 def usage(**more: object) -> probe.Usage:
@@ -321,6 +328,86 @@ def test_who_waits_for_a_processor_is_starved_and_who_sleeps_is_not() -> None:
     assert not usage(**busy, ours={"b": 0.1}, waited={"b": 0.1}).starved(["b"])
     assert not usage(ours={"b": 0.9}, waited={"b": 0.01}).starved(["b"])
     assert usage(hiccups={"p99": 40.0}).starved(["b"])
+    # The receiver was starved, whatever its sender used.
+    two = {"ours": {"a": 0.95, "b": 0.5}, "waited": {"a": 0.05, "b": 0.35}}
+    assert "the b waited 35%" in usage(**two).starved(["a", "b"])
+    assert usage(foreign=0.2, ours={"a": 0.6, "b": 0.1}).starved(["b", "a"])
+
+
+def snapshot(at: float, waited: dict[str, float]) -> probe.Snapshot:
+    return probe.Snapshot(at, 0.0, 0.0, {"b": 0.0}, {"b": waited}, None)
+
+
+def test_a_thread_that_began_to_wait_later_is_seen() -> None:
+    """Its sum is less than that of one that waited before, and did nothing since."""
+    before, after = snapshot(0.0, {"1": 30.0, "2": 1.0}), snapshot(10.0, {"1": 30.0, "2": 6.0})
+    assert probe.between(before, after, {}).waited["b"] == 0.5
+    assert probe.between(before, snapshot(10.0, {"3": 2.0}), {}).waited["b"] == 0.2
+
+
+def test_what_a_launcher_has_started_counts_as_its_own() -> None:
+    burn = "import time; end = time.time() + 30\nwhile time.time() < end: pass"
+    quoted = f"{shlex.quote(sys.executable)} -c {shlex.quote(burn)}"
+    shell = subprocess.Popen(["sh", "-c", f"{quoted}; true"], start_new_session=True)
+    try:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            found = probe.snapshot({"driver": shell.pid}, {})
+            if found.ours["driver"] > 0.3:
+                break
+            time.sleep(0.05)
+        assert found.ours["driver"] > 0.3
+        assert len(found.waited["driver"]) == 2
+        assert probe.snapshot({}, {"driver": shell.pid}).ours["driver"] < 0.1
+    finally:
+        os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+
+
+def marks(*ends: int) -> list[log.Mark]:
+    return [log.Mark(second * SECOND, {"s": each}) for second, each in enumerate(ends)]
+
+
+@pytest.mark.parametrize(
+    ("found", "all_sent", "rates"),
+    [
+        # Ten a second for five seconds, and more would have been sent.
+        ([n // 10 + 1 for n in range(50)], False, [10.0, 10.0, 10.0]),
+        # All was sent in the fourth second: it does not count, nor the one behind it.
+        ([n // 10 + 1 for n in range(35)], True, [10.0]),
+        # All was sent in the warm-up, a hundred in each of its seconds.
+        ([n // 100 + 1 for n in range(200)], True, [100.0]),
+        # What was stored behind the last mark counts in no second, whatever its stamp says.
+        ([1] * 10 + [6] * 1000, False, [0.0, 0.0, 0.0]),
+        ([], False, [0.0, 0.0, 0.0]),
+        ([], True, [0.0]),
+    ],
+)
+def test_a_record_counts_in_the_second_in_which_it_was_stored(found, all_sent, rates) -> None:
+    numbered = dict(enumerate(found))
+    taken = marks(0, 0, 0, 0, 0, 0)
+    assert log.rates(numbered, numbered, taken, 2, all_sent=all_sent) == rates
+
+
+class Wire:
+    """A log with these bodies, one second after the other."""
+
+    def __init__(self, *bodies: bytes) -> None:
+        self.bodies = bodies
+
+    def scan(self, pattern: str) -> Iterator[WireRecord]:  # noqa: ARG002
+        for place, each in enumerate(self.bodies):
+            yield WireRecord("t", (), each, str(place + 1), "s")
+
+
+def test_the_log_tells_which_records_are_there_and_since_when() -> None:
+    bodies = [b"..m-%010d.." % n for n in (7, 8, 9, 7)]
+    wire = Wire(
+        b"else", bodies[0], gzip.compress(bodies[1]), b"m-12", b"m-notdigits", bodies[2], bodies[3]
+    )
+    assert log.stored(wire, ">", "m-") == {7: 0, 8: 0, 9: 0}  # type: ignore[arg-type]
+    # Ends are the places behind the last: 1 and 2 before the first mark, 3 before the second.
+    assert log.stored(wire, ">", "m-", marks(3, 4)) == {7: 0, 8: 1, 9: 2}  # type: ignore[arg-type]
 
 
 def test_the_ratio_has_an_interval() -> None:

@@ -1,8 +1,8 @@
 """Peers whose latency is known, because they make it up: what the load tests have to find out.
 
-Nothing is sent to any broker. The sending process leaves its schedule in the state directory, the
-receiving one reads it there, and both invent stamps by the same rule. They tell them when the
-load is over, as real ones do.
+Nothing is sent to any broker, but by `Stored`. The sending process leaves its schedule in the state
+directory, the receiving one reads it there, and both invent stamps by the same rule. They tell
+them when the load is over, as real ones do.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ampy_conformance import __version__
+from ampy_conformance.bindings.memory_transport import MemoryTransport
+from ampy_conformance.bindings.transport import Tuning
 from ampy_conformance.kit import Driver
+from ampy_conformance.kit.load import Template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +143,23 @@ class Constant(Synthetic):
         return [(at, at + MS, at + self.base) for at in schedule]
 
 
+class Stored(Constant):
+    """Stores what it tells of, beside inventing when: nobody else passes."""
+
+    async def open(self, frame: Frame) -> None:
+        """Connect to the memory broker."""
+        await super().open(frame)
+        self._transport = MemoryTransport()
+        await self._transport.connect(frame["url"], frame["names"], Tuning())
+
+    async def _send(self, frame: Frame) -> None:
+        made = [Template.of(each, frame["marker"]) for each in frame["templates"]]
+        for index, pick in enumerate(frame["picks"]):
+            record = made[pick].fill(frame["first"] + index)
+            await self._transport.publish(record["topic"], {}, record["payload"], None)
+        await super()._send(frame)
+
+
 class Slow(Constant):
     """Every record takes sixty milliseconds."""
 
@@ -207,6 +227,44 @@ class Backwards(Constant):
     def invent(self, schedule: list[int], rng: random.Random) -> list[tuple[int, int, int | None]]:
         rows = super().invent(schedule, rng)
         return [(called, after - 2 * MS, at) for called, after, at in rows]
+
+
+class Eager(Constant):
+    """Needs sixty milliseconds, and sends each record forty-five before it is due."""
+
+    def invent(self, schedule: list[int], rng: random.Random) -> list[tuple[int, int, int | None]]:  # noqa: ARG002
+        early = 45 * MS
+        return [(max(0, at - early), at, max(0, at - early) + 60 * MS) for at in schedule]
+
+
+class Unsent(Constant):
+    """Delivers what it never tells to have sent."""
+
+    def tell(self, frame: Frame, **columns: Any) -> None:
+        """Say nothing of what was sent."""
+        if "called_ns" in columns:
+            columns = {name: [] for name in columns}
+        super().tell(frame, **columns)
+
+
+class Fractional(Constant):
+    """Stamps with numbers that JSON Schema takes for integers."""
+
+    def tell(self, frame: Frame, **columns: Any) -> None:
+        """Stamp so."""
+        if "delivered_ns" in columns:
+            columns["delivered_ns"] = [float(each) for each in columns["delivered_ns"]]
+        super().tell(frame, **columns)
+
+
+class Ancient(Constant):
+    """Stamps a delivery ages before the load."""
+
+    def tell(self, frame: Frame, **columns: Any) -> None:
+        """Stamp so."""
+        if "delivered_ns" in columns:
+            columns["delivered_ns"] = [-(10**19) for _ in columns["delivered_ns"]]
+        super().tell(frame, **columns)
 
 
 class Prophetic(Constant):

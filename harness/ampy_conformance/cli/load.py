@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ampy_conformance import __version__
 from ampy_conformance import contract as contracts
 from ampy_conformance import driver as drivers
-from ampy_conformance._errors import ConformError, UsageError
+from ampy_conformance._errors import ConformError, HarnessError, UsageError
 from ampy_conformance._layout import room
 from ampy_conformance.cli import _driver
 from ampy_conformance.contract.digest import tree_digest
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SHORTEST = 4.0
+CAPACITY = "SLO-07"
 
 
 class Watched:
@@ -165,6 +166,8 @@ def command(
         plots.mkdir(exist_ok=True)
         for each in pictures(run.loads):
             (plots / each.name).write_text(each.svg, "utf-8")
+    if run.trouble:
+        click.echo(f"error: {run.trouble}", err=True)
     if as_json:
         click.echo(json.dumps({"exit": int(run.code), "seed": options.seed, "loads": run.loads}))
     else:
@@ -185,11 +188,12 @@ class _Run:
         self._began = time.monotonic()
         self.loads: list[dict[str, Any]] = []
         self.undecided: list[str] = []
+        self.trouble: str | None = None
+        self._else = Exit.HARNESS
         self.code = Exit.HARNESS
 
     def go(self, whats: Sequence[str], watched: Watched) -> None:
-        """Run what is asked for; an error ends the report with an end line that says so."""
-        trouble = None
+        """Run what is asked for; an error ends it, and what was proven before it stays proven."""
         try:
             session = Session(contracts.load(), self._options)
             try:
@@ -207,19 +211,20 @@ class _Run:
                         self.undecided.append(f"{each}: {error}")
             finally:
                 session.close()
-            self.code = self._judged()
         except ConformError as error:
-            trouble, self.code = str(error), Exit(error.exit_code)
-            raise
+            self.trouble, self._else = str(error), Exit(error.exit_code)
+            if not isinstance(error, HarnessError):
+                raise
         finally:
+            self.code = self._judged()
             if self._writer is not None:
                 self._writer.end(
-                    verdict=trouble or "; ".join(self.undecided) or _verdict(self.loads),
+                    verdict=self.trouble or "; ".join(self.undecided) or _verdict(self.loads),
                     exit=int(self.code),
                     counts={},
                     profiles={},
                     stale=[],
-                    trouble=trouble,
+                    trouble=self.trouble,
                     seconds=round(time.monotonic() - self._began, 3),
                 )
 
@@ -230,9 +235,11 @@ class _Run:
             self._writer.write("load", **line)
 
     def _judged(self) -> Exit:
-        outcomes = {each.get("outcome") for load in self.loads for each in load.get("limits", ())}
+        outcomes = {each["outcome"] for load in self.loads for each in judged(load)}
         if "fail" in outcomes:
             return Exit.NOT_CONFORMANT
+        if self.trouble:
+            return self._else
         if self.undecided or "inconclusive" in outcomes:
             return Exit.INCONCLUSIVE
         return Exit.CONFORMANT if self.loads else Exit.NOTHING
@@ -267,6 +274,12 @@ class _Run:
         )
 
 
+def judged(load: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what of a load has a verdict: its limits, or the throughput itself."""
+    if "rates" in load:
+        return [{"clause": CAPACITY, **load}]
+    return [each for each in load.get("limits", ()) if "outcome" in each]
+
+
 def _verdict(loads: Sequence[Mapping[str, Any]]) -> str:
-    said = [f"{e['clause']} {e['outcome']}" for load in loads for e in load.get("limits", ())]
-    return ", ".join(said) or "measured"
+    return ", ".join(f"{e['clause']} {e['outcome']}" for load in loads for e in judged(load))

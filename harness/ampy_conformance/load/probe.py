@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from ampy_conformance.driver.family import descendants
 from ampy_conformance.load.exceedance import percentile
 
 if TYPE_CHECKING:
@@ -64,23 +65,28 @@ class Hiccups:
 class Snapshot:
     """Processor seconds so far: of the machine (busy, and all there were), of ours by name.
 
-    `waited`: seconds for which the thread of a process that waited longest was ready and had no
-    processor. On a system without /proc everything but timers is unknown.
+    `waited`: seconds for which each thread of a process was ready and had no processor, by its id.
+    On a system without /proc everything but timers is unknown.
     """
 
     at: float
     busy: float
     whole: float
     ours: Mapping[str, float]
-    waited: Mapping[str, float]
+    waited: Mapping[str, Mapping[str, float]]
     pressure_us: int | None
 
 
-def snapshot(processes: Mapping[str, int]) -> Snapshot:
-    """Look at the machine and at these processes (by id) with their children."""
+def snapshot(side: Mapping[str, int], beside: Mapping[str, int]) -> Snapshot:
+    """Look at the machine, at the processes of a side (by id) with all below them, and at others.
+
+    A driver may be behind a shell or a launcher, which uses nothing itself.
+    """
     busy, whole = _machine()
-    spent = {name: _spent(pid) for name, pid in processes.items()}
-    waited = {name: _waited(pid) for name, pid in processes.items()}
+    families = {name: [pid, *(e.pid for e in descendants(pid))] for name, pid in side.items()}
+    families |= {name: [pid] for name, pid in beside.items()}
+    spent = {name: sum(map(_spent, pids)) for name, pids in families.items()}
+    waited = {name: _waited(pids) for name, pids in families.items()}
     return Snapshot(time.monotonic(), busy, whole, spent, waited, _pressure())
 
 
@@ -104,18 +110,15 @@ class Usage:
         late = self.hiccups.get("p99", 0.0)
         if late * 1e6 > LATE_NS:
             return f"the machine is busy: timers were {late:.0f} ms late at p99"
-        needed, name = max(
-            ((self.ours.get(each, 0.0) + self.waited.get(each, 0.0), each) for each in side),
-            default=(0.0, ""),
-        )
-        waited = self.waited.get(name, 0.0)
-        busy = waited > WAITED or (self.foreign or 0.0) > FOREIGN
-        if not busy or needed < HUNGRY:
-            return ""
-        return (
-            f"the machine is busy: the {name} waited {waited:.0%} of the time for a processor, "
-            f"and others used {self.foreign or 0.0:.0%} of the machine"
-        )
+        for name in sorted(side, key=lambda each: -self.waited.get(each, 0.0)):
+            waited = self.waited.get(name, 0.0)
+            busy = waited > WAITED or (self.foreign or 0.0) > FOREIGN
+            if busy and self.ours.get(name, 0.0) + waited >= HUNGRY:
+                return (
+                    f"the machine is busy: the {name} waited {waited:.0%} of the time for a "
+                    f"processor, and others used {self.foreign or 0.0:.0%} of the machine"
+                )
+        return ""
 
     def facts(self) -> dict[str, Any]:
         """Return it as the report has it."""
@@ -134,9 +137,11 @@ def between(before: Snapshot, after: Snapshot, hiccups: Mapping[str, float]) -> 
     ours = {
         name: (each - before.ours.get(name, 0.0)) / seconds for name, each in after.ours.items()
     }
-    waited = {
-        name: (each - before.waited.get(name, 0.0)) / seconds for name, each in after.waited.items()
-    }
+    waited = {}
+    for name, threads in after.waited.items():
+        old = before.waited.get(name, {})
+        most = max((each - old.get(thread, 0.0) for thread, each in threads.items()), default=0.0)
+        waited[name] = most / seconds
     whole = after.whole - before.whole
     foreign = None
     if whole > 0:
@@ -166,14 +171,16 @@ def _spent(pid: int) -> float:
     return 0.0
 
 
-def _waited(pid: int) -> float:
-    """Return the seconds for which a process's most patient thread waited for a processor."""
-    most = 0
-    with contextlib.suppress(OSError):
-        for each in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                most = max(most, int((each / "schedstat").read_text("ascii").split()[1]))
-    return most / 1e9
+def _waited(pids: Iterable[int]) -> dict[str, float]:
+    """Return the seconds for which each thread of these processes waited for a processor."""
+    found = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for each in Path(f"/proc/{pid}/task").iterdir():
+                with contextlib.suppress(OSError, ValueError, IndexError):
+                    waited = int((each / "schedstat").read_text("ascii").split()[1])
+                    found[each.name] = waited / 1e9
+    return found
 
 
 def _pressure() -> int | None:

@@ -6,26 +6,31 @@ them is under load at a time. One run judges every limit of the contract.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ampy_conformance.load import intervals, probe
+from ampy_conformance.load import intervals, log, probe
 from ampy_conformance.load.exceedance import LOST, SECOND, percentile
-from ampy_conformance.load.side import LEAD, NEVER
-from ampy_conformance.load.verdict import Decision, Judge, Round
+from ampy_conformance.load.side import LEAD
+from ampy_conformance.load.verdict import Decision, Judge, Outcome, Round
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from ampy_conformance.broker import Observer
+    from ampy_conformance.load.log import Mark
     from ampy_conformance.load.probe import Usage
     from ampy_conformance.load.side import Side, Stretch
 
 QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9995, 0.9999, 1.0)
 # Blocks of a second; their p99 resampled gives the interval of the ratio to the raw client.
 RATIO_BLOCKS = 5
+# A guess of how long a log is read, for the progress alone.
+READING_SECONDS = 5.0
 
 
 class Tell(Protocol):
@@ -128,11 +133,13 @@ def latency(
     shape: Shape,
     seed: str,
     tell: Tell,
+    wire: Observer,
     beside: Callable[[], None] = lambda: None,
 ) -> Latency:
     """Load both sides in turns until every limit is decided, at most `looks` + 1 rounds.
 
     `beside` is called once while the binding is under load, every time: what else is going on.
+    Nobody passes by a driver's word alone: what it says was delivered has to be in the log.
     """
     result = Latency(limits)
     for number in range(shape.looks + 1):
@@ -164,7 +171,33 @@ def latency(
             limit.decision = limit.judge.add(
                 Round(sides[binding.name], sides[control.name], starved)
             )
+    for limit in limits:
+        if limit.decision is not None and limit.decision.outcome is Outcome.PASS:
+            limit.decision = _believed(limit.decision, binding, limit.domains, result, tell, wire)
     return result
+
+
+def _believed(
+    decision: Decision,
+    binding: Side,
+    domains: Sequence[str],
+    result: Latency,
+    tell: Tell,
+    wire: Observer,
+) -> Decision:
+    """Return a pass as it is, unless records that were stamped as delivered were never stored."""
+    for domain in domains:
+        tell(f"reading the log: {domain}", READING_SECONDS)
+        found = log.stored(wire, binding.pattern(domain), binding.marker)
+        told = [n for one in result.by_side(binding.name) for n in one.delivered(domain)]
+        absent = sum(each not in found for each in told)
+        if absent:
+            why = (
+                f"stamps: {absent} of {len(told)} records of {domain} that the driver stamped as "
+                "delivered are not in the log"
+            )
+            return replace(decision, outcome=Outcome.INCONCLUSIVE, reason=why)
+    return decision
 
 
 def _stretch(side: Side, shape: Shape, seed: str, beside: Callable[[], None] | None) -> Stretch:
@@ -183,11 +216,11 @@ def _stretch(side: Side, shape: Shape, seed: str, beside: Callable[[], None] | N
 
 def observed(side: Side, work: Callable[[], Stretch]) -> tuple[Stretch, Usage]:
     """Run one stretch with the probe beside it; returns what the machine did meanwhile."""
-    processes = {**side.pids, **side.beside}
-    before = probe.snapshot(processes)
+    before = probe.snapshot(side.pids, side.beside)
     with probe.Hiccups() as hiccups:
         one = work()
-    return one, probe.between(before, probe.snapshot(processes), hiccups.facts())
+    after = probe.snapshot(side.pids, side.beside)
+    return one, probe.between(before, after, hiccups.facts())
 
 
 # -- figures of the report ----------------------------------------------------------------
@@ -302,11 +335,46 @@ class Throughput:
         """Return the median of the windows with its bounds (95 %, each side 2.5 %)."""
         return intervals.median_interval(self.windows[side], seed=seed)
 
+    def verdict(self, binding: str, control: str, target: int, seed: int) -> tuple[Outcome, str]:
+        """Return the verdict on the throughput, and why it is none or not a pass.
+
+        A record that was acknowledged and is not in the log fails; a miss of the target is a
+        warning where the raw client reaches it, because the contract lays down no load (A-54).
+        """
+        acknowledged = self.acknowledged[binding]
+        if not acknowledged:
+            return Outcome.INCONCLUSIVE, "nothing was acknowledged"
+        if missing := acknowledged - self.verified[binding]:
+            return (
+                Outcome.FAIL,
+                f"{missing} of {acknowledged} records acknowledged under load are not in the log",
+            )
+        low, high = self.interval(binding, seed)[1:]
+        if low >= target:
+            return Outcome.PASS, ""
+        middle, *raw = self.interval(control, seed)
+        shown = f"{target} records/s are not shown with one producer: {low:.0f} to {high:.0f}"
+        if raw[0] < target:
+            return Outcome.INCONCLUSIVE, (
+                f"environment: {shown}, and the raw client is not proven to reach them here "
+                f"either ({raw[0]:.0f} to {raw[1]:.0f})"
+            )
+        return Outcome.WARN, f"{shown} (the raw client: {middle:.0f})"
+
+    def said(self, binding: str, control: str, seed: int) -> str:
+        """Return the figures in words."""
+        middle, low, high = self.interval(binding, seed)
+        raw = self.interval(control, seed)[0]
+        return f"{middle:.0f} records/s ({low:.0f} to {high:.0f}), raw client {raw:.0f}"
+
     def facts(self, binding: str, control: str, target: int, seed: int) -> dict[str, Any]:
         """Return it as the report has it."""
         ratio = intervals.ratio_interval(self.windows[binding], self.windows[control], seed=seed)
+        outcome, reason = self.verdict(binding, control, target, seed)
         return {
             "target": target,
+            "outcome": str(outcome),
+            "reason": reason,
             "in_flight": self.in_flight,
             "rates": {
                 side: {
@@ -325,70 +393,60 @@ class Throughput:
 
 
 FLOOD_WARM_UP = 2
-# How long the raw client may read: so many times the drain of the shape, and some seconds.
-VERIFY_DRAINS, VERIFY_SECONDS = 5, 2.0
 MOST_A_SECOND = 50_000
 
 
-def full_windows(answered: Collection[int], called: Sequence[int], seconds: int) -> list[float]:
-    """Return the records answered in each second behind the warm-up, while there was one to send.
-
-    Who is faster than a plan is long has nothing to send at its end, and no window there counts; whose
-    plan ends in the warm-up has its mean rate. `answered`, `called`: ns since the beginning.
-    """
-    counts = [0] * seconds
-    for at in answered:
-        counts[at // SECOND] += 1
-    whole = seconds if NEVER in called else min(seconds, max(called, default=0) // SECOND)
-    if whole > FLOOD_WARM_UP:
-        return [float(each) for each in counts[FLOOD_WARM_UP:whole]]
-    return [len(answered) * SECOND / max(1, max(answered, default=1))]
-
-
 def throughput(
-    binding: Side, control: Side, shape: Shape, seed: str, tell: Tell, in_flight: int = 512
+    binding: Side,
+    control: Side,
+    shape: Shape,
+    seed: str,
+    tell: Tell,
+    wire: Observer,
+    in_flight: int = 512,
 ) -> Throughput:
-    """Let each side send as fast as its window allows, A B B A, and verify what was acknowledged.
+    """Let each side send as fast as its window allows, A B B A, and look at what is stored.
 
-    The raw client reads the log from its beginning afterwards: only what it finds there counts.
+    A record counts in the second in which the log has grown by it, by the suite's own clock, and
+    only where its sender says that it was acknowledged. The whole log is read afterwards.
     """
     seconds = FLOOD_WARM_UP + shape.windows
-    windows: dict[str, list[float]] = {binding.name: [], control.name: []}
-    numbers: dict[str, set[int]] = {binding.name: set(), control.name: set()}
-    sent = dict.fromkeys(numbers, 0)
+    floods: dict[str, list[tuple[Stretch, list[Mark]]]] = {binding.name: [], control.name: []}
     usages = []
     for turn, side in enumerate((binding, control, control, binding)):
         tell(f"throughput: {side.name}", seconds)
-        first = side.next_number
+        marks: list[Mark] = []
+
+        @contextlib.contextmanager
+        def watched(start: int, marks: list[Mark] = marks) -> Iterator[None]:
+            with log.Marks(wire, start, seconds) as taken:
+                yield
+            marks += taken.taken
+
         flood = partial(
-            side.flood, seconds, in_flight, seconds * MOST_A_SECOND, f"{seed} flood {turn}"
+            side.flood, seconds, in_flight, seconds * MOST_A_SECOND, f"{seed} flood {turn}", watched
         )
         one, usage = observed(side, flood)
         usages.append(usage)
-        good = {
-            index: at
-            for index, (outcome, at) in enumerate(zip(one.outcomes, one.returned, strict=True))
-            if outcome == 0 and 0 <= at < seconds * SECOND
-        }
-        numbers[side.name] |= {first + index for index in good}
-        sent[side.name] += sum(each != NEVER for each in one.called)
-        windows[side.name] += full_windows(good.values(), one.called, seconds)
-    verified = {}
+        floods[side.name].append((one, marks))
+    windows: dict[str, list[float]] = {name: [] for name in floods}
+    acknowledged, verified = dict.fromkeys(floods, 0), dict.fromkeys(floods, 0)
     for side in (binding, control):
-        tell(f"verifying: {side.name}", 5.0)
-        found = set()
-        if numbers[side.name]:
-            found = control.drain(
-                sent[side.name],
-                side.marker,
-                side.offered.domains[0],
-                side.env,
-                VERIFY_DRAINS * shape.drain + VERIFY_SECONDS,
-            )
-        verified[side.name] = len(found & numbers[side.name])
+        tell(f"reading the log: {side.name}", READING_SECONDS)
+        every = [mark for _, marks in floods[side.name] for mark in marks]
+        found = log.stored(wire, side.pattern(side.offered.domains[0]), side.marker, every)
+        older = 0
+        for one, marks in floods[side.name]:
+            numbers = range(one.first, one.first + len(one.times))
+            own = {n: min(found[n] - older, len(marks)) for n in numbers if n in found}
+            good = one.acknowledged
+            windows[side.name] += log.rates(good, own, marks, FLOOD_WARM_UP, all_sent=one.all_sent)
+            acknowledged[side.name] += len(good)
+            verified[side.name] += sum(each in own for each in good)
+            older += len(marks)
     return Throughput(
         windows=windows,
-        acknowledged={name: len(each) for name, each in numbers.items()},
+        acknowledged=acknowledged,
         verified=verified,
         usages=usages,
         in_flight=in_flight,

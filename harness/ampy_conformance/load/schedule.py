@@ -102,15 +102,20 @@ def poisson(offered: Offered, found: Sequence[Template], seconds: float, seed: s
     rng = random.Random(seed)
     times: list[int] = []
     at = rng.expovariate(offered.rate)
-    while at < seconds:
+    while at < seconds and len(times) <= MOST_SENDS:
         times.append(int(at * SECOND))
         at += rng.expovariate(offered.rate)
-    if len(times) > MOST_SENDS:
+    fits(len(times))
+    return Schedule(times, _picks(rng, offered, found, len(times)))
+
+
+def fits(sends: float) -> None:
+    """Raise `UsageError` where one stretch would have more sends than a plan holds."""
+    if sends > MOST_SENDS:
         raise UsageError(
-            f"{len(times)} sends in one stretch are more than a plan holds ({MOST_SENDS}): "
+            f"one stretch would have more sends than a plan holds ({MOST_SENDS}): "
             "offer a lower --rate, or a shorter --duration"
         )
-    return Schedule(times, _picks(rng, offered, found, len(times)))
 
 
 def saturating(offered: Offered, found: Sequence[Template], count: int, seed: str) -> Schedule:

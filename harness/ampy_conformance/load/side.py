@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from array import array
@@ -76,10 +77,11 @@ class Told:
 class Stretch:
     """What became of the records of one uninterrupted stretch, by their index in the schedule.
 
-    Times in ns from its start. `latency` is LOST where a record was refused, or never delivered.
+    `first`: the number of the first of them. Times in ns from its start. `latency` is LOST where a record was refused, or never delivered.
     """
 
     side: str
+    first: int
     start_ns: int
     times: Sequence[int]
     picks: Sequence[int]
@@ -103,6 +105,24 @@ class Stretch:
         return Series(
             [self.times[each] for each in chosen], [self.latency[each] for each in chosen]
         )
+
+    @property
+    def acknowledged(self) -> list[int]:
+        """The numbers of the records that were acknowledged."""
+        return [self.first + index for index, each in enumerate(self.outcomes) if each == OK]
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether every record of the plan was sent."""
+        return NEVER not in self.called
+
+    def delivered(self, domain: str) -> list[int]:
+        """Return the numbers of the records of a domain that were delivered."""
+        return [
+            self.first + index
+            for index, each in enumerate(self.latency)
+            if each != LOST and self.domains[index] == domain
+        ]
 
     @property
     def late(self) -> list[int]:
@@ -210,21 +230,8 @@ class Side:
         self._bus(self.receiver, "receive")
         for domain in self.offered.domains:
             handle = f"load-{domain}"
-            self._join(handle, domain)
+            self.join(handle, domain)
             self.subscriptions[domain] = handle
-
-    def _join(self, handle: str, domain: str) -> None:
-        """Subscribe from now on; from the beginning, where a binding can do nothing else.
-
-        That is the same before anything was sent.
-        """
-        try:
-            self.subscribe(handle, domain, self.env, start=self._start)
-        except DriverRefused as refusal:
-            if refusal.code != "unsupported" or self._generation or self._start == "earliest":
-                raise
-            self._start = "earliest"
-            self.subscribe(handle, domain, self.env, start=self._start)
 
     def _believe(self, driver: Driver) -> None:
         clock = driver.check_clock()
@@ -272,21 +279,36 @@ class Side:
             "open_producer", bus=bus, producer=handle, name="load@1", source="load", run_id="load"
         )
 
-    def subscribe(
-        self, handle: str, domain: str, env: str, *, start: str, credit: int | None = None
-    ) -> None:
-        """Let the receiver subscribe to a domain."""
+    def pattern(self, domain: str) -> str:
+        """Return the pattern of all topics of a domain under load."""
         major = next(
             each.sample.topic.split(".")[3]
             for each in self.templates
             if each.sample.domain == domain
         )
+        return f"ampy.{self.env}.{domain}.{major}.>"
+
+    def join(self, handle: str, domain: str, credit: int | None = None) -> None:
+        """Subscribe from now on; from the beginning, where a binding can do nothing else.
+
+        That is the same before anything was sent.
+        """
+        try:
+            self.subscribe(handle, domain, start=self._start, credit=credit)
+        except DriverRefused as refusal:
+            if refusal.code != "unsupported" or self._generation or self._start == "earliest":
+                raise
+            self._start = "earliest"
+            self.subscribe(handle, domain, start=self._start, credit=credit)
+
+    def subscribe(self, handle: str, domain: str, *, start: str, credit: int | None) -> None:
+        """Let the receiver subscribe to a domain."""
         self.receiver.request(
             "subscribe",
             bus="receive",
             subscription=handle,
-            pattern=f"ampy.{env}.{domain}.{major}.>",
-            group=self._access.group(f"{handle}-{self.name}-{env}-{self._generation}"),
+            pattern=self.pattern(domain),
+            group=self._access.group(f"{handle}-{self.name}-{self.env}-{self._generation}"),
             member="load",
             start=start,
             credit=credit or self._tuning["max_in_flight"],
@@ -341,7 +363,9 @@ class Side:
         deadline = (start + until) / SECOND + SLACK
         rows = self._sent(sent, deadline, start, first, len(plan.times))
         delivered, repeats = self._delivered(received, deadline, start, first, len(plan.times))
-        return self._stretch(plan, domains, start, rows, delivered, repeats, seconds, warm_up)
+        return self._stretch(
+            plan, domains, first, start, rows, delivered, repeats, seconds, warm_up
+        )
 
     def _begin(self, driver: Driver, fields: dict[str, Any]) -> Told:
         self._plans += 1
@@ -407,13 +431,14 @@ class Side:
         for each in received:
             for frame, now in self._wait(each, self.receiver, deadline):
                 for number, at in self._rows(frame, ("delivered_ns",), self.receiver):
-                    if number < first:  # of a stretch before, and late; or not of the schedule
-                        self.others.setdefault(number, start + at)
-                        continue
-                    index = self._index(number, first, count, self.receiver)
                     if at > now - start + GRAIN:
                         raise ClockTrouble(f"{self.name}: a delivery is stamped after it was told")
-                    delivered[index] = at
+                    if at < -GRAIN:
+                        raise ClockTrouble(f"{self.name}: a delivery is stamped before the load")
+                    if 0 <= number < first:  # of a stretch before, and late; or of no schedule
+                        self.others[number] = start + at
+                        continue
+                    delivered.setdefault(self._index(number, first, count, self.receiver), at)
         return delivered, sum(each.repeats for each in received)
 
     def _rows(self, frame: Mapping[str, Any], fields: Sequence[str], driver: Driver) -> Any:
@@ -422,6 +447,8 @@ class Side:
             raise driver.violated(
                 f"load_samples: numbers, {', '.join(fields)} are not of one length"
             )
+        if not {*map(type, itertools.chain(*columns))} <= {int}:  # JSON Schema takes 5.0 for one
+            raise driver.violated(f"load_samples: numbers, {', '.join(fields)} are no integers")
         return zip(*columns, strict=True)
 
     def _index(self, number: int, first: int, count: int, driver: Driver) -> int:
@@ -439,6 +466,7 @@ class Side:
         self,
         plan: Schedule,
         domains: Sequence[str],
+        first: int,
         start: int,
         rows: tuple[array[int], array[int], array[int]],
         delivered: Mapping[int, int],
@@ -448,16 +476,22 @@ class Side:
     ) -> Stretch:
         called, returned, outcomes = rows
         latency = array("q", [LOST]) * len(plan.times)
+        for index, at in enumerate(called):
+            if at != NEVER and at < plan.times[index] - GRAIN:
+                raise ClockTrouble(f"{self.name}: a record was sent before it was due")
         for index, at in delivered.items():
+            if called[index] == NEVER:
+                raise ClockTrouble(f"{self.name}: a record was delivered, and none such was sent")
             if outcomes[index] == FAIL:
                 continue
-            latency[index] = at - plan.times[index]
-            if latency[index] < 0 or (called[index] != NEVER and at < called[index]):
+            latency[index] = max(0, at - plan.times[index])
+            if at < called[index]:
                 raise ClockTrouble(
                     f"{self.name}: a record is stamped as delivered before it was sent"
                 )
         return Stretch(
             side=self.name,
+            first=first,
             start_ns=start,
             times=plan.times,
             picks=plan.picks,
@@ -473,34 +507,28 @@ class Side:
 
     # -- a fixed window --------------------------------------------------------------------
 
-    def flood(self, seconds: float, in_flight: int, count: int, seed: str) -> Stretch:
-        """Send as fast as answers come, `in_flight` at most open; delivery is not looked at."""
+    def flood(
+        self,
+        seconds: float,
+        in_flight: int,
+        count: int,
+        seed: str,
+        watch: Callable[[int], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
+    ) -> Stretch:
+        """Send as fast as answers come, `in_flight` at most open; delivery is not looked at.
+
+        What `watch` makes of the beginning (host's monotonic clock, ns) is entered meanwhile.
+        """
         plan = schedule.saturating(self.offered, self.templates, count, seed)
         first, self._next = self._next, self._next + count
         start = time.monotonic_ns() + int(LEAD * SECOND)
         until = int(seconds * SECOND)
         common = {"marker": self.marker, "first": first, "start_ns": start, "until_ns": until}
         sent = self._send(common, plan, in_flight=in_flight)
-        rows = self._sent(sent, (start + until) / SECOND + SLACK, start, first, count)
+        with watch(start):
+            rows = self._sent(sent, (start + until) / SECOND + SLACK, start, first, count)
         domains = [self.templates[each].sample.domain for each in plan.picks]
-        return self._stretch(plan, domains, start, rows, {}, 0, seconds, 0.0)
-
-    def drain(self, numbers: int, marker: str, domain: str, env: str, seconds: float) -> set[int]:
-        """Read a domain from its beginning, and return which numbers of `marker` are in it."""
-        self._plans += 1
-        handle = f"verify-{self._plans}"
-        self.subscribe(handle, domain, env, start="earliest")
-        start = time.monotonic_ns()
-        common = {
-            "marker": marker,
-            "first": 0,
-            "start_ns": start,
-            "until_ns": int(seconds * SECOND),
-        }
-        found = self._begin(self.receiver, {**common, "subscription": handle, "expect": numbers})
-        told = self._wait(found, self.receiver, time.monotonic() + seconds + SLACK)
-        self.receiver.request("unsubscribe", subscription=handle)
-        return {number for frame, _ in told for number in frame["numbers"]}
+        return self._stretch(plan, domains, first, start, rows, {}, 0, seconds, 0.0)
 
     def close(self) -> None:
         """End both processes."""

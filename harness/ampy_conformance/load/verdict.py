@@ -38,6 +38,7 @@ class Outcome(StrEnum):
     PASS = "pass"  # noqa: S105 (not a password)
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
+    WARN = "warn"  # a target that is missed, where the contract lays down no load
 
 
 class Stage(StrEnum):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-WORDS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+WORDS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "warn": "yellow"}
 TITLES = {"latency": "latency", "replay": "latency beside a replay"}
 
 
@@ -70,7 +70,10 @@ def _throughput(load: Mapping[str, Any]) -> Table:
 
 def _notes(load: Mapping[str, Any]) -> list[str]:
     if load["what"] == "throughput":
-        return [f"binding to raw: {_interval(load['ratio'])}"]
+        ratio = f"binding to raw: {_interval(load['ratio'])}"
+        said = f": {load['reason']}" if load.get("reason") else ""
+        # Reports of before the throughput had a verdict are read, too.
+        return [f"{load['outcome']}{said}", ratio] if "outcome" in load else [ratio]
     found = [
         f"{each['clause']} ({', '.join(each['domains'])}): {each['reason']}"
         for each in load["limits"]

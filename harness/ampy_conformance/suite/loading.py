@@ -8,27 +8,28 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ampy_conformance import driver as drivers
 from ampy_conformance._errors import UsageError
 from ampy_conformance.broker import BrokerError
 from ampy_conformance.contract.samples import Samples
 from ampy_conformance.driver import DriverError, DriverRefused
-from ampy_conformance.load import run, schedule
+from ampy_conformance.load import log, run, schedule
 from ampy_conformance.load.exceedance import LOST
 from ampy_conformance.load.run import Shape
 from ampy_conformance.load.schedule import DEFAULT_MIX, Offered
-from ampy_conformance.load.side import NEVER, Access, ClockTrouble, Side
+from ampy_conformance.load.side import NEVER, OK, Access, ClockTrouble, Side
 from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed, NotRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from ampy_conformance.broker import Lane, Observer
     from ampy_conformance.contract import Contract
     from ampy_conformance.driver import Driver
     from ampy_conformance.load.run import Latency, Tell, Throughput
+    from ampy_conformance.load.side import Stretch
     from ampy_conformance.suite.session import Session
 
 # The raw client of each broker.
@@ -41,6 +42,7 @@ STORED_A_SECOND = 1500  # on a slow machine; for the progress alone
 # Pressure: a consumer of urgent records hangs, and producers of the lowest class have to wait.
 URGENT, LOW, PRESSED_RATE = "orders", "C", 150.0
 PRESSURE = {"lag_high": 20, "lag_low": 5, "publish_timeout_ms": 1000}
+HANGS = 0.6  # of the time
 HELD_NS = 500_000_000
 LOOK, RECOVERY = 0.25, 15.0  # seconds between looks at a consumer's lag, and for it to be told over
 # What the contract gives as its target, records a second (section 13).
@@ -48,6 +50,15 @@ TARGET = 10_000
 BINDING, CONTROL = "binding", "control"
 # The memory broker is one Python process that moves base64: it is for development.
 MEMORY = Offered(200.0, ((300, 1.0),), ())
+
+
+class Sides(NamedTuple):
+    """Who takes part in a load; `wire` reads the log of both, `tape` is what can be replayed."""
+
+    binding: Side
+    control: Side
+    wire: Observer
+    tape: Tape | None
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,6 @@ class Loading:
     tell: Tell
     line: Callable[[dict[str, Any]], None] = lambda _: None
     _done: dict[str, Any] = field(default_factory=dict)
-    _tape: Tape | None = None
 
     def offered(self) -> Offered:
         """Return the load that is offered; raises `UsageError` for what is no domain with a limit."""
@@ -90,6 +100,7 @@ class Loading:
                 f"{', '.join(known)}"
             )
         rate = wish.rate or (MEMORY.rate if memory else RATE)
+        schedule.fits(rate * (wish.shape.stretch + wish.shape.warm_up))
         return Offered(
             rate, wish.mix or (MEMORY.mix if memory else DEFAULT_MIX), wish.domains or tuple(known)
         )
@@ -120,52 +131,29 @@ class Loading:
         offered = Offered(PRESSED_RATE, ((300, 1.0),), (URGENT, low))
         with (
             self._environment(),
-            self._sides(offered, "dev", "paper", tuning=PRESSURE) as (binding, control),
+            self._sides(offered, tuning=PRESSURE) as (binding, _, wire, _),
         ):
             seconds = max(4.0, shape.stretch / 2)
             hanging = Hanging(binding, URGENT)
-            hangs = seconds * 0.6
-            release = threading.Timer(hangs, hanging.release)
+            release = threading.Timer(seconds * HANGS, hanging.release)
             self.tell("a consumer hangs while records flow", seconds)
             release.start()
             with hanging.watched():
                 try:
-                    one = binding.stretch(seconds, 0.0, shape.drain + 3.0, f"{seed} pressure")
+                    one, usage = run.observed(
+                        binding,
+                        lambda: binding.stretch(
+                            seconds, 0.0, shape.drain + 3.0, f"{seed} pressure"
+                        ),
+                    )
                 finally:
                     release.cancel()
                     hanging.release()
-            good = {n for n, each in enumerate(one.outcomes) if each == 0}
-            missing = {n for n in good if one.latency[n] == LOST}
             stored: set[int] = set()
-            for domain in {one.domains[n] for n in missing}:
-                self.tell(f"reading the log: {domain}", shape.drain)
-                stored |= control.drain(
-                    sum(one.domains[n] == domain for n in range(len(one.times))),
-                    binding.marker,
-                    domain,
-                    binding.env,
-                    run.VERIFY_DRAINS * shape.drain,
-                )
-            waited = [
-                n
-                for n, each in enumerate(one.domains)
-                if each == low and (n not in good or one.returned[n] - one.called[n] > HELD_NS)
-            ]
-            urgent = [n for n, each in enumerate(one.domains) if each == URGENT]
-            return Pressed(
-                hung=hanging.held,
-                backlog=sum(n in good and one.returned[n] < hangs * 1e9 for n in urgent),
-                lag=hanging.lag,
-                signalled=hanging.signalled,
-                recovered=hanging.recovered,
-                low=low,
-                waited=len(waited),
-                acknowledged=len(good),
-                undelivered=len(missing),
-                lost=len(missing - stored),
-                urgent=len(urgent),
-                urgent_refused=sum(n not in good for n in urgent),
-            )
+            for domain in offered.domains:
+                self.tell(f"reading the log: {domain}", run.READING_SECONDS)
+                stored |= log.stored(wire, binding.pattern(domain), binding.marker).keys()
+        return pressed(one, hanging, low, stored, usage.starved(binding.pids))
 
     # -- for operators ----------------------------------------------------------------------
 
@@ -249,22 +237,24 @@ class Loading:
     def _latency(self) -> Latency:
         offered, shape, seed = self.offered(), self.wish.shape, self.session.options.seed
         limits = run.limits_of(schedule.limits(self.session.contract), offered.domains, shape)
-        with self._environment(), self._sides(offered, "dev", "paper") as (binding, control):
-            found = run.latency(binding, control, limits, shape, str(seed), self.tell)
-            facts = run.latency_facts(found, BINDING, CONTROL, seed)
-            self.line({"what": "latency", **self._facts(offered, binding, control), **facts})
+        with self._environment(), self._sides(offered) as (binding, control, wire, _):
+            found = run.latency(binding, control, limits, shape, str(seed), self.tell, wire)
+            facts = self._facts(offered, binding, control)
+        facts |= run.latency_facts(found, BINDING, CONTROL, seed)
+        self.line({"what": "latency", **facts})
         return found
 
     def _throughput(self) -> Throughput:
         shape, seed = self.wish.shape, self.session.options.seed
         size = min(self.offered().mix)[0]
         offered = Offered(RATE, ((size, 1.0),), ("bars",))
-        with self._environment(), self._sides(offered, "prod", "prod") as (binding, control):
+        with self._environment(), self._sides(offered) as (binding, control, wire, _):
             found = run.throughput(
-                binding, control, shape, str(seed), self.tell, self.wish.in_flight
+                binding, control, shape, str(seed), self.tell, wire, self.wish.in_flight
             )
-            facts = found.facts(BINDING, CONTROL, TARGET, seed)
-            self.line({"what": "throughput", **self._facts(offered, binding, control), **facts})
+            facts = self._facts(offered, binding, control)
+        facts |= found.facts(BINDING, CONTROL, TARGET, seed)
+        self.line({"what": "throughput", **facts})
         return found
 
     def _replay(self) -> Replayed:
@@ -273,27 +263,19 @@ class Loading:
         if REPLAYED not in offered.domains:
             raise Inconclusive(f"coverage: {REPLAYED} is not under load")
         limits = run.limits_of(schedule.limits(self.session.contract), offered.domains, shape)
-        with (
-            self._environment(),
-            self._sides(offered, "dev", "paper", tape=True) as (binding, control),
-        ):
-            tape = self._tape
+        with self._environment(), self._sides(offered, tape=True) as (binding, control, wire, tape):
             assert tape is not None
             binding.serve_replay(REPLAYED)
             binding.extra = {REPLAYED: tape.length}
             found = run.latency(
-                binding, control, limits, shape, f"{seed} replay", self.tell, tape.ask
+                binding, control, limits, shape, f"{seed} replay", self.tell, wire, tape.ask
             )
             replayed = tape.replayed(binding)
-            self.line(
-                {
-                    "what": "replay",
-                    **self._facts(offered, binding, control),
-                    **run.latency_facts(found, BINDING, CONTROL, seed),
-                    "replayed": replayed.delivered,
-                    "replay_seconds": replayed.seconds and round(replayed.seconds, 3),
-                }
-            )
+            facts = self._facts(offered, binding, control)
+        facts |= run.latency_facts(found, BINDING, CONTROL, seed)
+        facts["replayed"] = replayed.delivered
+        facts["replay_seconds"] = replayed.seconds and round(replayed.seconds, 3)
+        self.line({"what": "replay", **facts})
         return replace(replayed, latency=found)
 
     def _facts(self, offered: Offered, binding: Side, control: Side) -> dict[str, Any]:
@@ -344,12 +326,10 @@ class Loading:
     def _sides(
         self,
         offered: Offered,
-        env: str,
-        other: str,
         *,
         tape: bool = False,
         tuning: Mapping[str, int] | None = None,
-    ) -> Iterator[tuple[Side, Side]]:
+    ) -> Iterator[Sides]:
         """Open the binding in one env and the raw client in another, on a lane of their own.
 
         `tape`: records are stored before the binding subscribes, to be replayed.
@@ -360,21 +340,21 @@ class Loading:
         lane = broker.lane()
         beside = {"harness": os.getpid()} | ({"broker": broker.pid} if broker.pid else {})
         url = lane.untap()
-        if tape:
-            parts, each = requests = self._requests()
-            self.tell("storing what will be replayed", parts * each / STORED_A_SECOND)
-            self._tape = Tape(
-                self.session.contract, lane.observe(), self._marker(BINDING), env, requests
-            )
         with contextlib.ExitStack() as stack:
             stack.callback(lane.close)
-            binding = self._side(
-                lane, url, BINDING, self.session.options.driver, env, offered, beside, tuning
-            )
+            wire, found = lane.observe(), None
+            if tape:
+                parts, each = requests = self._requests()
+                self.tell("storing what will be replayed", parts * each / STORED_A_SECOND)
+                found = Tape(self.session.contract, wire, self._marker(BINDING), "dev", requests)
+            first = found.count if found else 0
+            driver = self.session.options.driver
+            binding = self._side(lane, url, BINDING, driver, "dev", offered, beside, tuning, first)
             stack.callback(binding.close)
-            control = self._side(lane, url, CONTROL, CONTROLS[broker.kind], other, offered, beside)
+            raw = CONTROLS[broker.kind]
+            control = self._side(lane, url, CONTROL, raw, "paper", offered, beside)
             stack.callback(control.close)
-            yield binding, control
+            yield Sides(binding, control, wire, found)
 
     def _side(
         self,
@@ -386,6 +366,7 @@ class Loading:
         offered: Offered,
         beside: Mapping[str, int],
         tuning: Mapping[str, int] | None = None,
+        first: int = 0,
     ) -> Side:
         contract = self.session.contract
         return Side(
@@ -398,7 +379,7 @@ class Loading:
             env=env,
             marker=self._marker(name),
             tuning=tuning,
-            first=self._tape.count if self._tape and name == BINDING else 0,
+            first=first,
         )
 
     def _marker(self, name: str) -> str:
@@ -434,7 +415,9 @@ class Pressed:
 
     `backlog`: urgent records that were acknowledged while it hung, `lag`: the most that its binding
     said were waiting for it; `signalled` and `recovered`: whether producers were told of it, and
-    told when it was over. `waited`: records of a domain that can.
+    told when it was over; `heard`: whether the binding said anything of it after that. `waited`: of
+    `told`, the records of a domain that can wait and were to be sent while producers knew.
+    `starved`: why the machine may be to blame for what did not happen, if so.
     """
 
     hung: int
@@ -442,14 +425,50 @@ class Pressed:
     lag: int
     signalled: bool
     recovered: bool
+    heard: bool
     low: str
+    told: int
     waited: int
     acknowledged: int
     undelivered: int
     lost: int
     urgent: int
     urgent_refused: int
+    starved: str = ""
     high: int = PRESSURE["lag_high"]
+
+
+def pressed(
+    one: Stretch, hanging: Hanging, low: str, stored: Collection[int], starved: str
+) -> Pressed:
+    """Count what became of a stretch beside a consumer that hung."""
+    ours = {index for index, each in enumerate(one.outcomes) if each == OK}
+    lost = [n for n in one.acknowledged if n not in stored]
+    begin, end = hanging.signalled_at, hanging.released_at or 0
+    told = [
+        n
+        for n, (domain, at) in enumerate(zip(one.domains, one.times, strict=True))
+        # Who is to be sent just before the release is not held up for long.
+        if domain == low and begin is not None and begin <= one.start_ns + at < end - HELD_NS
+    ]
+    urgent = [n for n, each in enumerate(one.domains) if each == URGENT]
+    return Pressed(
+        hung=hanging.held,
+        backlog=sum(n in ours and one.start_ns + one.returned[n] < end for n in urgent),
+        lag=hanging.lag,
+        signalled=hanging.signalled,
+        recovered=hanging.recovered,
+        heard=hanging.heard,
+        low=low,
+        told=len(told),
+        waited=sum(n not in ours or one.returned[n] - one.times[n] > HELD_NS for n in told),
+        acknowledged=len(ours),
+        undelivered=sum(one.latency[n] == LOST for n in ours),
+        lost=len(lost),
+        urgent=len(urgent),
+        urgent_refused=sum(n not in ours for n in urgent),
+        starved=starved,
+    )
 
 
 class Hanging:
@@ -461,9 +480,11 @@ class Hanging:
         self._open: list[str] = []
         self._released = False
         self.held = self.lag = 0
-        self.signalled = self.recovered = False
+        self.signalled = self.recovered = self.heard = False
+        self.signalled_at: int | None = None
+        self.released_at: int | None = None
         self._driver.on_event("hanging", self._take)
-        side.subscribe("hanging", domain, side.env, start="latest", credit=1)
+        side.join("hanging", domain, credit=1)
 
     def _take(self, frame: Mapping[str, Any]) -> None:
         if frame["event"] != "deliver":
@@ -485,6 +506,7 @@ class Hanging:
         with self._lock:
             waiting, self._open = self._open, []
             self._released = True
+            self.released_at = self.released_at or time.monotonic_ns()
         self._settle(waiting)
 
     @contextlib.contextmanager
@@ -506,9 +528,14 @@ class Hanging:
         with contextlib.suppress(DriverError):  # whoever sends the load is told of it
             while not ended.wait(LOOK):
                 released = self._released  # before the question: the answer may be of before it
-                answer = self._driver.request("lag", subscription="hanging")
+                try:
+                    answer = self._driver.request("lag", subscription="hanging")
+                except DriverRefused:
+                    continue  # it does not know now, and is asked again
                 self.lag = max(self.lag, answer["lag"])
-                self.signalled = self.signalled or answer["signalled"]
+                if answer["signalled"] and self.signalled_at is None:
+                    self.signalled, self.signalled_at = True, time.monotonic_ns()
+                self.heard = self.heard or released
                 self.recovered = self.signalled and released and not answer["signalled"]
 
 
@@ -563,16 +590,15 @@ class Tape:
 
     def replayed(self, binding: Side) -> Replayed:
         """Return what came of what was asked for, and the longest time that a part took."""
-        whole = [binding.others.get(number) for number in range(len(self._asked) * self.length)]
-        came = [each for each in whole if each is not None]
         spans = [
-            max(
-                (each or 0) - asked for each in whole[part * self.length : (part + 1) * self.length]
-            )
+            binding.others[number] - asked
             for part, asked in enumerate(self._asked)
+            for number in range(part * self.length, (part + 1) * self.length)
+            if binding.others.get(number, 0) >= asked  # before that it was no replay
         ]
-        seconds = max(spans) / 1e9 if spans and len(came) == len(whole) else None
-        return Replayed(len(whole), len(came), seconds)
+        whole = len(self._asked) * self.length
+        seconds = max(spans) / 1e9 if spans and len(spans) == whole else None
+        return Replayed(whole, len(spans), seconds)
 
 
 def stamp(at: dt.datetime) -> str:
