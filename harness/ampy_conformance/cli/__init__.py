@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ import click
 from ampy_conformance import __version__
 from ampy_conformance._errors import ConformError
 from ampy_conformance.cli._verbs import Verbs
+from ampy_conformance.report.outcomes import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,4 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # What is still in the buffer goes nowhere, without a complaint at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)  # as if ended by SIGPIPE
+    except Exception:  # noqa: BLE001 (a fault of ours; by itself Python exits with 1, a verdict)
+        click.echo(f"{traceback.format_exc()}error: this is a fault of the suite", err=True)
+        sys.exit(int(Exit.HARNESS))
     sys.exit(code if isinstance(code, int) else 0)

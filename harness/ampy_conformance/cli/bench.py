@@ -13,6 +13,7 @@ from rich.table import Table
 from ampy_conformance import contract as contracts
 from ampy_conformance import driver as drivers
 from ampy_conformance.cli import _driver
+from ampy_conformance.cli._numbers import FloatRange
 from ampy_conformance.cli.load import Watched
 from ampy_conformance.load.schedule import mix_of
 from ampy_conformance.suite.loading import Loading, Wish
@@ -35,10 +36,10 @@ be believed, or it has no load_plan."""
 @click.argument("what", type=click.Choice(["publish", "consume"], case_sensitive=False))
 @_driver.argument()
 @click.option(
-    "--duration", type=click.FloatRange(2, 600), default=10.0, help="Seconds.", show_default=True
+    "--duration", type=FloatRange(2, 600), default=10.0, help="Seconds.", show_default=True
 )
 @click.option(
-    "--rate", type=click.FloatRange(1, 200_000), help="consume: records a second (default: 1050)."
+    "--rate", type=FloatRange(1, 200_000), help="consume: records a second (default: 1050)."
 )
 @click.option(
     "--mix", default="300:1", help="Payload bytes and weights, SIZE:WEIGHT,...", show_default=True

@@ -17,6 +17,7 @@ from ampy_conformance import contract as contracts
 from ampy_conformance import driver as drivers
 from ampy_conformance._errors import ConformError, UsageError
 from ampy_conformance.cli import _driver, check
+from ampy_conformance.cli._numbers import FloatRange
 from ampy_conformance.cli._progress import Lines, shown
 from ampy_conformance.faults import catalogue
 from ampy_conformance.history import properties, verify
@@ -46,7 +47,7 @@ or broker failure, 6 a fault was not seen to fire, or not everything was handled
 @_driver.argument(required=False)
 @click.option(
     "--duration",
-    type=click.FloatRange(1, 86400),
+    type=FloatRange(1, 86400),
     default=60.0,
     help="Seconds of load.",
     show_default=True,
@@ -60,7 +61,7 @@ or broker failure, 6 a fault was not seen to fire, or not everything was handled
 )
 @click.option(
     "--time-scale",
-    type=click.FloatRange(0.1, 100),
+    type=FloatRange(0.1, 100),
     default=1.0,
     help="Multiply all waiting times, as with 2 on a slow machine.",
 )

@@ -26,6 +26,7 @@ from ampy_conformance import history as histories
 from ampy_conformance._errors import ConformError, HarnessError, UsageError
 from ampy_conformance.broker import PROVISIONS
 from ampy_conformance.cli import _driver
+from ampy_conformance.cli._numbers import FloatRange
 from ampy_conformance.cli._progress import Lines
 from ampy_conformance.report import console as rendering
 from ampy_conformance.report import formats, lines
@@ -93,7 +94,7 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
 )
 @click.option(
     "--known-failures",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="YAML list of failures that are accepted until a day (docs/verdicts.md).",
 )
 @click.option(
@@ -102,22 +103,24 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
     help="With --profile slo: a short look, which never passes a limit.",
 )
 @click.option("--strict", is_flag=True, help="Warnings (SHOULD) fail the run.")
-@click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
+@click.option(
+    "--spec", type=click.Path(path_type=Path, dir_okay=False), help="Folder of another contract."
+)
 @click.option(
     "--time-scale",
-    type=click.FloatRange(0.1, 100),
+    type=FloatRange(0.1, 100),
     default=1.0,
     help="Multiply all waiting times, as with 2 on a slow machine.",
 )
 @click.option(
     "--report",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="Keep the JSON Lines report here, and the event history beside it: of report.jsonl as "
     "report.history.parquet, or as report.history.jsonl without the extra `history`.",
 )
 @click.option(
     "--history",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="Keep the event history of every case here; `ampy-conform check` judges it. JSON Lines, or "
     "Parquet where it ends in .parquet (needs the extra `history`).",
 )
@@ -128,13 +131,16 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
     help="Keep the first 32 bytes of payloads, in hex, where a case did not pass.",
 )
 @click.option(
-    "--junit", "junit_path", type=click.Path(path_type=Path), help="Write JUnit XML here."
+    "--junit",
+    "junit_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write JUnit XML here.",
 )
 @click.option(
     "--render",
     "renderings",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="Write the report in another form here, by the name's end: .html, .md, .xml (JUnit), .csv, "
     ".badge.json (repeatable).",
 )

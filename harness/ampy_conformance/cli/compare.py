@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ampy_conformance import contract as contracts
 from ampy_conformance._errors import UsageError
+from ampy_conformance.cli._numbers import FloatRange
 from ampy_conformance.cli._progress import shown
 from ampy_conformance.report.outcomes import Exit
 from ampy_conformance.suite import scenario
@@ -41,7 +42,7 @@ Exit codes: 0 all are the same, 1 they differ, 2 usage, 3 harness or broker fail
 @click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
 @click.option(
     "--time-scale",
-    type=click.FloatRange(0.1, 100),
+    type=FloatRange(0.1, 100),
     default=1.0,
     help="Multiply all waiting times, as with 2 on a slow machine.",
 )

@@ -16,6 +16,7 @@ from rich.table import Table
 from ampy_conformance import contract as contracts
 from ampy_conformance import driver as drivers
 from ampy_conformance._errors import ConformError, UsageError
+from ampy_conformance.cli._numbers import FloatRange
 from ampy_conformance.cli._progress import shown
 from ampy_conformance.report import interop_page
 from ampy_conformance.report.outcomes import Exit, Outcome
@@ -58,7 +59,7 @@ failure, 4 nothing ran, 6 inconclusive."""
 @click.option("--seed", type=int, help="Seed of all random choices; printed, new each time.")
 @click.option(
     "--time-scale",
-    type=click.FloatRange(0.1, 100),
+    type=FloatRange(0.1, 100),
     default=1.0,
     help="Multiply all waiting times, as with 2 on a slow machine.",
 )

@@ -20,6 +20,7 @@ from ampy_conformance import driver as drivers
 from ampy_conformance._errors import ConformError, HarnessError, UsageError
 from ampy_conformance._layout import room
 from ampy_conformance.cli import _driver
+from ampy_conformance.cli._numbers import FloatRange
 from ampy_conformance.contract.digest import tree_digest
 from ampy_conformance.load.schedule import mix_of
 from ampy_conformance.report import lines, loads
@@ -79,7 +80,7 @@ Exit codes: 0 every limit is kept, 1 one is proven broken, 2 usage, 3 harness, d
 failure, 6 this run cannot tell (the reason is printed)."""
 )
 @_driver.argument()
-@click.option("--rate", type=click.FloatRange(1, 200_000), help="Records a second (default: 1050).")
+@click.option("--rate", type=FloatRange(1, 200_000), help="Records a second (default: 1050).")
 @click.option(
     "--mix",
     help="Payload bytes and weights, SIZE:WEIGHT,... (default: 300:1000,65536:50; memory: 300:1).",
@@ -89,7 +90,7 @@ failure, 6 this run cannot tell (the reason is printed)."""
 )
 @click.option(
     "--duration",
-    type=click.FloatRange(SHORTEST, 1200),
+    type=FloatRange(SHORTEST, 1200),
     help="Seconds of load on each side in the first look (default: 60). Undecided, it goes on as long again.",
 )
 @click.option("--quick", is_flag=True, help="One short look: proves gross failures, never a pass.")
@@ -115,7 +116,11 @@ failure, 6 this run cannot tell (the reason is printed)."""
     type=click.Path(path_type=Path, file_okay=False),
     help="Write pictures (SVG) into this folder; made where missing.",
 )
-@click.option("--report", type=click.Path(path_type=Path), help="Keep the JSON Lines report here.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the JSON Lines report here.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the lines of the load as JSON.")
 def command(
     driver: str,

@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from ampy_conformance import contract as contracts
 from ampy_conformance import validation
 from ampy_conformance._errors import UsageError
+from ampy_conformance.cli._numbers import FloatRange
 from ampy_conformance.report import sarif
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ Exit codes: 0 accepted (warnings may stand), 1 refused, 2 usage or an input that
 )
 @click.option(
     "--max-seconds",
-    type=click.FloatRange(0.1),
+    type=FloatRange(0.1),
     default=60.0,
     show_default=True,
     help="Read the broker for at most so long.",
