@@ -5,7 +5,7 @@ machine down slows all. Publishing is pipelined, with the same number of records
 when every acknowledgement is confirmed. CPU is that of this process, client threads included.
 The third side is the raw client with the least that any binding has to do.
 
-    python harness/benchmarks/binding_rate.py [nats|kafka ...] [--rounds 6] [--json] [--profile publish|consume]
+    python harness/benchmarks/binding_rate.py [nats|kafka ...] [--rounds 6] [--jobs publish consume] [--profile]
 """
 
 from __future__ import annotations
