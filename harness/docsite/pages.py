@@ -21,6 +21,7 @@ from ampy_conformance.cli import cli
 from ampy_conformance.contract import asyncapi, golden, integration, references
 from ampy_conformance.contract.registry import read_yaml
 from ampy_conformance.faults import catalogue
+from ampy_conformance.gate import rules
 from ampy_conformance.history import properties
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def build() -> dict[str, str]:
     pages = {
         "clauses/index.md": "\n".join(book.groups()),
         "ambiguities.md": "\n".join(book.ambiguities()),
+        "gate-rules.md": "\n".join(book.gate_rules()),
         "profiles.md": "\n".join(book.profiles()),
         "domains/index.md": "\n".join(book.domains()),
         "headers.md": "\n".join(book.headers()),
@@ -215,6 +217,17 @@ class Book:
             clauses = [c.id for c in self.contract.clauses.values() if c.profile == each.name]
             links = self.links(clauses) if clauses else "-"
             yield f"| {code(each.name)} | {cell(each.title)} | {each.judged} | {cell(links)} |"
+
+    def gate_rules(self) -> Iterator[str]:
+        """Yield the page of the rules by which a change of the contract is judged."""
+        yield "# Rules of changes\n"
+        yield "What a change of the contract means for those who keep the old one. The first rule that speaks of"
+        yield "a change decides; see [Changes of the contract](contract-gate.md).\n"
+        yield "| rule | place | producers | consumers | because |"
+        yield "|---|---|---|---|---|"
+        for each in rules.load(self.contract.root).rules:
+            says = cell(self.linked(each.says))
+            yield f"| {each.id} | {code(each.at)} | {each.producers} | {each.consumers} | {says} |"
 
     # -- domains, headers ---------------------------------------------------------------
 
