@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from ampy_conformance import protocol
 from ampy_conformance._layout import room
+from ampy_conformance.protocol.document import conversation
 
 FRAMES = protocol.frames()
 RECORD = {"topic": "t", "schema_fqdn": "a.B", "payload": "QQ==", "key": {"mic": "XNAS"}}
@@ -192,3 +193,17 @@ def test_the_documentation_is_current_and_names_every_field() -> None:
         assert f"| `{code}` |" in text
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     assert not [line for line in rows if line.endswith("|  |") and "." not in line.split("`")[1]]
+
+
+def test_the_conversation_that_is_shown_keeps_the_protocol():
+    known, asked = FRAMES, {}
+    for each in map(json.loads, conversation()):
+        if "op" in each:
+            known.check_request(each)
+            asked[each["id"]] = each
+        elif "re" in each:
+            request = asked.pop(each["re"])
+            known.check_answer(request["op"], each, known.expects(request["op"], request))
+        else:
+            known.check_event(each)
+    assert not asked

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from ampy_conformance._layout import room
 from ampy_conformance.protocol.schema import schema
 
 if TYPE_CHECKING:
@@ -20,6 +22,14 @@ HEAD = """\
 
 A line has at most {max_line:,} bytes, newline included. A frame names no field twice.
 Standard output carries frames and nothing else; standard error is yours.
+
+## A conversation
+
+Harness (`>`) and driver (`<`), one frame a line:
+
+```text
+{conversation}
+```
 """
 ERRORS = """\
 ## Error codes
@@ -37,6 +47,12 @@ def document() -> str:
     return "\n".join(_parts(schema())).rstrip() + "\n"
 
 
+def conversation() -> list[str]:
+    """Return the lines of the exchange that the documentation shows."""
+    path = room("schemas") / "driver" / "conversation.jsonl"
+    return path.read_text("utf-8").splitlines()
+
+
 def is_stale(text: str) -> bool:
     """Tell whether a written documentation differs from what the schema says now."""
     return text != document()
@@ -47,6 +63,9 @@ def _parts(data: Schema) -> Iterator[str]:
         version=data.versions[1],
         description=data.root["description"],
         max_line=data.max_line,
+        conversation="\n".join(
+            f"{'>' if 'op' in json.loads(each) else '<'} {each}" for each in conversation()
+        ),
     )
     yield "## Requests: harness to driver\n"
     for op in data.names("request"):
