@@ -433,11 +433,11 @@ class Side:
                 for number, at in self._rows(frame, ("delivered_ns",), self.receiver):
                     if at > now - start + GRAIN:
                         raise ClockTrouble(f"{self.name}: a delivery is stamped after it was told")
-                    if at < -GRAIN:
-                        raise ClockTrouble(f"{self.name}: a delivery is stamped before the load")
                     if 0 <= number < first:  # of a stretch before, and late; or of no schedule
                         self.others[number] = start + at
                         continue
+                    if at < -GRAIN:
+                        raise ClockTrouble(f"{self.name}: a delivery is stamped before the load")
                     delivered.setdefault(self._index(number, first, count, self.receiver), at)
         return delivered, sum(each.repeats for each in received)
 
