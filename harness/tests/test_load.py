@@ -389,6 +389,36 @@ def test_a_record_counts_in_the_second_in_which_it_was_stored(found, all_sent, r
     assert log.rates(numbered, numbered, taken, 2, all_sent=all_sent) == rates
 
 
+def test_a_span_that_is_longer_counts_as_such_and_so_does_the_warm_up() -> None:
+    """The second mark came late, so that there is none for the second after it."""
+    taken = [log.Mark(int(at * SECOND), {}) for at in (0, 1.8, 3, 4)]
+    found = dict(enumerate([1] * 18 + [2] * 12 + [3] * 10))
+    assert log.rates(found, found, taken, 2, all_sent=False) == pytest.approx([10.0, 10.0])
+    assert log.rates(found, found, taken, 3, all_sent=False) == [10.0]
+
+
+class Slow:
+    """A broker that once needs longer than a second to tell where its logs end."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def ends(self) -> dict[str, int]:
+        self.asked += 1
+        if self.asked == 2:
+            time.sleep(1.7)
+        return {"s": self.asked}
+
+
+def test_marks_that_would_be_late_are_left_out() -> None:
+    start = time.monotonic_ns()
+    with log.Marks(Slow(), start, 4) as marks:  # type: ignore[arg-type]
+        pass
+    spans = [(b.at - a.at) / SECOND for a, b in itertools.pairwise(marks.taken)]
+    assert min(spans) > 0.4
+    assert marks.taken[-1].at >= start + 4 * SECOND
+
+
 class Wire:
     """A log with these bodies, one second after the other."""
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from ampy_conformance.broker import Observer, WireRecord
 
 
+# Marks that are later than this are left out, so that no span between two is short.
+LATE = SECOND // 2
+
+
 @dataclass(frozen=True)
 class Mark:
     """Where the logs ended at a moment (host's monotonic clock, ns): what lies before was stored."""
@@ -29,7 +33,10 @@ class Mark:
 
 
 class Marks:
-    """Takes a mark at the beginning of a window of time, and at the end of each of its seconds."""
+    """Takes a mark at the beginning of a window of time, and at the end of each of its seconds.
+
+    Of a second that a slow answer has eaten there is none: the next one is as much longer.
+    """
 
     def __init__(self, wire: Observer, start_ns: int, seconds: int) -> None:
         self._wire, self._start, self._seconds = wire, start_ns, seconds
@@ -53,6 +60,8 @@ class Marks:
         try:
             for each in range(self._seconds + 1):
                 due = self._start + each * SECOND
+                if time.monotonic_ns() - due > LATE and each < self._seconds:
+                    continue
                 if self._over.wait(max(0.0, (due - time.monotonic_ns()) / SECOND)):
                     return
                 before = time.monotonic_ns()
@@ -103,7 +112,7 @@ def rates(
     *,
     all_sent: bool,
 ) -> list[float]:
-    """Return how many acknowledged records were stored in each second behind the warm-up.
+    """Return how many acknowledged records were stored in each second behind the warm-up (seconds).
 
     `found`: what `stored` says of a plan's records. Records a second, by the suite's own clock.
     Who has `all_sent` before the plan's time is over has nothing more to send, and the second in
@@ -116,6 +125,7 @@ def rates(
             counts[found[each]] += 1
     last = max(found.values(), default=0)  # 1 is the first second
     whole = min(len(spans), last - 1) if all_sent else len(spans)
-    if whole > warm_up:
-        return [counts[each + 1] / spans[each] for each in range(warm_up, whole)]
+    warm = marks[0].at + warm_up * SECOND - LATE
+    if shown := [counts[n + 1] / spans[n] for n in range(whole) if marks[n].at >= warm]:
+        return shown
     return [sum(counts[: last + 1]) / max(1e-9, sum(spans[:last]))]
