@@ -33,6 +33,11 @@ JOBS = 2 * (os.cpu_count() or 2)
 
 @click.command(
     epilog="""\b
+Examples:
+  ampy-conform selftest                                   all of it: ten to twenty minutes on two cores
+  ampy-conform selftest --mutant slo-01-adds-60-ms        one planted bug
+  ampy-conform selftest --shard 1/3 --json                a third of it, for a CI job
+\b
 Exit codes: 0 every mutant was killed by its clause for its reason, every degenerate peer ended as it
 must, and nothing was held against a correct binding;
 1 the suite missed one, 2 usage,

@@ -21,9 +21,10 @@ Examples:
   ampy-conform certify "exec:./my-driver" --report run.jsonl
   ampy-conform report sign run.jsonl --key signing.pem --driver ./my-driver
   ampy-conform report verify run.jsonl.certificate.json --key signing.pem.pub
-
-Exit codes: 0 signed, 2 usage, or the report is not whole. What is signed, and what a certificate
-protects from: docs/certificates.md."""
+\b
+What is signed, and what a certificate protects from: docs/certificates.md.
+\b
+Exit codes: 0 signed, 2 usage, or the report is not whole."""
 )
 @click.argument("report", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
