@@ -36,7 +36,7 @@ def run(*arguments):
     return result.return_value, result.output
 
 
-def write(path, outcomes=("pass",), code=0, contract=CONTRACT, **run_facts):
+def write(path, outcomes=("pass",), code=0, contract=CONTRACT, partial=False, **run_facts):
     """Write a whole report of a few clauses, against today's contract."""
     writer = lines.Writer(path)
     about = {"name": contract.name, "version": contract.version, "digest": contract.digest}
@@ -79,6 +79,7 @@ def write(path, outcomes=("pass",), code=0, contract=CONTRACT, **run_facts):
         verdict="conformant",
         exit=code,
         counts={},
+        partial=partial,
         profiles=profiles,
         stale=[],
         trouble=None,
@@ -331,6 +332,7 @@ def test_names_in_a_certificate_lead_nowhere_else(signed, tmp_path):
     ("outcomes", "code", "result"),
     [
         (("pass", "warn"), 0, "WARNED"),
+        (("pass", "known failure"), 0, "WARNED"),
         (("pass", "fail"), 1, "FAILED"),
         (("pass", "inconclusive"), 6, "FAILED"),
     ],
@@ -396,6 +398,10 @@ def test_what_is_not_signed(tmp_path):
     code, output = run("sign", chosen, "--key", tmp_path / "key.pem")
     assert code == 2
     assert "certifies nothing" in output
+    for name, outcomes in (("load", ()), ("merged", ("pass",))):
+        # A load judges no clause; a merged report knows by its end that it is of parts.
+        path = write(tmp_path / f"{name}.jsonl", outcomes, partial=True)
+        assert run("sign", path, "--key", tmp_path / "key.pem")[0] == 2
     cut = tmp_path / "cut.jsonl"
     cut.write_bytes(chosen.read_bytes()[:-40])
     assert run("sign", cut, "--key", tmp_path / "key.pem")[0] == 2

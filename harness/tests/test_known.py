@@ -24,14 +24,16 @@ def load(tmp_path, text):
     return known.load(path, {"HDR-01", "HDR-02"})
 
 
-def stale(entries, failed, used=(), *, today=TODAY, complete=True):
-    return known.stale(entries, failed, set(used), complete=complete, today=today)
+def stale(entries, failed, used=(), *, passed=(), today=TODAY, complete=True):
+    return known.stale(entries, failed, passed, set(used), complete=complete, today=today)
 
 
 def test_an_entry_covers_its_failure_until_it_expires(tmp_path):
     (entry,) = load(tmp_path, GOOD)
     assert entry.covers("HDR-01", "HDR-01: records on the wire break it", TODAY)
     assert not entry.covers("HDR-01", "HDR-01: something else", TODAY)
+    (vague,) = load(tmp_path, GOOD.replace("records on the wire break it", "HDR-01"))
+    assert not vague.covers("HDR-01", "HDR-01: something else", TODAY)
     assert not entry.covers("HDR-02", "HDR-02: records on the wire break it", TODAY)
     assert not entry.covers("HDR-01", "records on the wire break it", dt.date(2030, 7, 1))
 
@@ -39,7 +41,8 @@ def test_an_entry_covers_its_failure_until_it_expires(tmp_path):
 def test_an_entry_that_no_longer_holds_is_stale(tmp_path):
     entries = load(tmp_path, GOOD)
     assert stale(entries, {"HDR-01": ["HDR-01: records on the wire break it"]}, entries) == []
-    assert stale(entries, {"HDR-01": []}), "it passes now"
+    assert stale(entries, {"HDR-01": []}, passed={"HDR-01"}), "it passes now"
+    assert stale(entries, {"HDR-01": []}) == [], "it was left open: nobody knows"
     assert stale(entries, {"HDR-01": ["HDR-01: another message"]}), "it fails in another way"
     assert stale(entries, {}), "it matches nothing in a complete run"
     assert stale(entries, {}, complete=False) == [], "it was not selected"
@@ -55,6 +58,9 @@ def test_an_entry_that_no_longer_holds_is_stale(tmp_path):
         ("- 7", "entry 1"),
         (GOOD.replace("HDR-01", "HDR-77"), "no clause 'HDR-77'"),
         (GOOD.replace("2030-06-30", "soon"), "expires must be a date"),
+        (GOOD.replace("2030-06-30", "2030-02-31"), "is not YAML"),
+        (GOOD.replace("HDR-01", "[a]"), "no clause ['a']"),
+        (GOOD.replace("https://example.org/issues/7", "http://["), "URL"),
         (GOOD.replace("https://example.org/issues/7", "later"), "URL"),
         (GOOD.replace("records on the wire break it", '""'), "signature"),
         (GOOD + "  extra: 1\n", "exactly the fields"),

@@ -61,4 +61,5 @@ def test_the_gravest_outcome_stands_for_a_clause():
     assert set(GRAVITY) == set(Outcome)
     assert gravest([Outcome.PASS, Outcome.FAIL, Outcome.ERROR]) is Outcome.FAIL
     assert gravest([Outcome.PASS, Outcome.INCONCLUSIVE]) is Outcome.INCONCLUSIVE
+    assert gravest([Outcome.KNOWN, Outcome.INCONCLUSIVE]) is Outcome.INCONCLUSIVE
     assert gravest([Outcome.PASS, Outcome.NOT_CLAIMED]) is Outcome.PASS

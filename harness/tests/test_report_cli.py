@@ -223,6 +223,9 @@ def test_a_new_run_without_a_verdict_is_no_success(tmp_path):
     assert "without a verdict (the broker died)" in text
     proof = saved.write(tmp_path / "proof.jsonl", outcomes(ORD_01="fail"), end=end)
     assert run("diff", was, proof)[0] == 1
+    for code in (4, 5):
+        empty = saved.write(tmp_path / "empty.jsonl", outcomes(ORD_01="pass"), end={"exit": code})
+        assert run("diff", was, empty)[0] == 3
 
 
 def test_the_published_reports_can_be_compared():

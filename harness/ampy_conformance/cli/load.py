@@ -220,6 +220,9 @@ class _Run:
             self.trouble, self._else = str(error), Exit(error.exit_code)
             if not isinstance(error, HarnessError):
                 raise
+        except BaseException as error:
+            self.trouble = f"ended by {type(error).__name__}"
+            raise
         finally:
             self.code = self._judged()
             if self._writer is not None:
@@ -228,6 +231,7 @@ class _Run:
                     exit=int(self.code),
                     counts={},
                     profiles={},
+                    partial=True,
                     stale=[],
                     trouble=self.trouble,
                     seconds=round(time.monotonic() - self._began, 3),

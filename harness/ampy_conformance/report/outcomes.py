@@ -41,13 +41,13 @@ class Exit(IntEnum):
 
 
 # The first outcome that any case of a clause had is the clause's outcome: proof of a
-# failure outweighs all, and what could not be decided outweighs what passed.
+# failure outweighs all, and what could not be decided outweighs what passed or is put up with.
 GRAVITY = (
     Outcome.FAIL,
     Outcome.ERROR,
-    Outcome.KNOWN,
     Outcome.INCONCLUSIVE,
     Outcome.NOT_RUN,
+    Outcome.KNOWN,
     Outcome.WARN,
     Outcome.PASS,
     Outcome.NOT_CLAIMED,

@@ -53,7 +53,7 @@ def end(
     )
     code = Exit.USAGE if misused else code
     return {
-        "verdict": _verdict(code, profiles, selected=selected, trouble=trouble),
+        "verdict": _verdict(code, clauses, profiles, selected=selected, trouble=trouble),
         "exit": int(code),
         "counts": dict(Counter(str(each["outcome"]) for each in clauses)),
         "profiles": {name: _profile(name, clauses, each) for name, each in profiles.items()},
@@ -78,8 +78,19 @@ def _profile(name: str, clauses: Sequence[Line], profile: Profile) -> dict[str, 
     }
 
 
+def _left_out(clause: Line, claimed: Sequence[str]) -> bool:
+    """Tell whether a MUST of a claimed profile was not asked for: faults are, with `--faults`."""
+    mine = clause["profile"] in claimed and clause["level"] in MUST
+    return mine and clause["outcome"] == Outcome.NOT_SELECTED
+
+
 def _verdict(
-    code: Exit, profiles: Mapping[str, Profile], *, selected: bool, trouble: str | None
+    code: Exit,
+    clauses: Sequence[Line],
+    profiles: Mapping[str, Profile],
+    *,
+    selected: bool,
+    trouble: str | None,
 ) -> str:
     mine = [name for name, each in profiles.items() if each.claimed]
     unasked = [name for name, each in profiles.items() if each.unasked]
@@ -91,8 +102,12 @@ def _verdict(
     scope = f"{', '.join(mine)}; not claimed: {', '.join(others) or 'none'}"
     if unasked:
         scope += f"; claimed, and not asked for: {', '.join(unasked)}"
+    if not selected and (left := [e["id"] for e in clauses if _left_out(e, mine)]):
+        scope += f"; not asked for: {', '.join(left)}"
     if code is Exit.CONFORMANT:
-        return "what was selected passed" if selected else f"conformant: {scope}"
+        known = [each["id"] for each in clauses if each["outcome"] == Outcome.KNOWN]
+        but = f" but for known failures ({', '.join(known)})" if known else ""
+        return f"what was selected passed{but}" if selected else f"conformant{but}: {scope}"
     every = "every MUST of the claimed profiles"
     words = {
         Exit.NOT_CONFORMANT: f"not conformant: {scope}",

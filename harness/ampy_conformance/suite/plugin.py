@@ -130,6 +130,7 @@ class Run:
         self.messages: dict[str, list[str]] = defaultdict(list)
         self.used: set[known.KnownFailure] = set()
         self.tested: set[str] = set()
+        self.accounted = 0
         self.deselected = False
         self.collected = 0
         self.in_a_row = 0
@@ -435,6 +436,7 @@ class Run:
             self.writer.write(kind, **fields)
 
     def _case_line(self, item: pytest.Item, case: cases.Case, seconds: float) -> None:
+        self.accounted += 1
         for clause, outcome in case.clauses.items():
             self.judged[clause].append((item.nodeid, outcome))
         told = case.outcome not in (Outcome.PASS, Outcome.NOT_CLAIMED)
@@ -484,6 +486,14 @@ class Run:
             self.trouble = self.trouble or "interrupted"
         if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
             self.trouble = self.trouble or "the suite itself failed"
+        if self.session is not None and self.accounted < len(session.items):
+            says = (
+                f"{len(session.items) - self.accounted} of {len(session.items)} cases did not run"
+            )
+            self.trouble = self.trouble or says
+        # Where pytest was given a file, nothing is deselected, and yet this is not all of the suite.
+        judged = {e.id for e in self.contract.clauses.values() if e.verified == "suite"}
+        self.deselected = self.deselected or bool(judged - self.tested)
         try:
             if self.session is not None:
                 self.session.close()
@@ -505,6 +515,11 @@ class Run:
             stale=known.stale(
                 self.known,
                 {clause: self.messages[clause] for clause in self.judged},
+                {
+                    clause
+                    for clause, rows in self.judged.items()
+                    if {each for _, each in rows} & {Outcome.PASS, Outcome.WARN}
+                },
                 self.used,
                 complete=not self.deselected,
                 today=dt.datetime.now(dt.UTC).date(),

@@ -68,7 +68,7 @@ def clauses(
             outcome, reason = Outcome.NOT_SELECTED, f"ask for it: --profile {each.profile}"
         elif each.profile not in claimed:
             outcome, reason = Outcome.NOT_CLAIMED, f"the binding does not claim {each.profile}"
-        elif each.id in known_cases:
+        elif each.id in known_cases or each.verified == "suite":
             outcome, reason = Outcome.NOT_SELECTED, ""
         else:
             untested = (

@@ -11,6 +11,7 @@ from ampy_conformance._errors import HarnessError, UsageError
 from ampy_conformance.cli.report import _common
 from ampy_conformance.report import difference, safe
 from ampy_conformance.report.formats import markdown
+from ampy_conformance.report.outcomes import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 COLOURS = {"regressed": "red", "newly failing": "red", "withdrawn": "red", "fixed": "green"}
 KINDS = "\n".join(f"  {name:<17} {means}" for name, means in difference.KINDS.items())
+
+
+NO_VERDICT = (Exit.USAGE, Exit.HARNESS, Exit.NOTHING, Exit.STALE)
 
 
 @click.command(
@@ -56,10 +60,9 @@ def command(old: Path, new: Path, fail_on: str, form: str, as_json: bool) -> int
             click.echo(line)
     if any(each.kind in fatal for each in found.changes):
         return 1
-    if now.end["exit"] in (HarnessError.exit_code, UsageError.exit_code):
-        raise HarnessError(
-            f"{new} is of a run without a verdict ({now.end['trouble']}): run it again"
-        )
+    if now.end["exit"] in NO_VERDICT:
+        why = now.end["trouble"] or now.end["verdict"]
+        raise HarnessError(f"{new} is of a run without a verdict ({why}): run it again")
     return 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ampy_conformance._errors import UsageError
-from ampy_conformance.report import certificate, keys, lines
+from ampy_conformance.report import certificate, facts, keys, lines
 
 DAYS = 90
 SUFFIX = ".certificate.json"
@@ -53,9 +53,9 @@ def command(
 ) -> int:
     """Sign REPORT: bind its digest, contract, suite, broker, seed and dates with a key."""
     whole = lines.read(report)
-    if whole.run.get("selection") or whole.run.get("keyword"):
+    if facts.partial(whole):
         raise UsageError(
-            f"{report} is of a run with a selection, which certifies nothing; run it whole"
+            f"{report} is of a run of a part of the suite, which certifies nothing; run it whole"
         )
     raw = report.read_bytes()
     signer = keys.private(key)

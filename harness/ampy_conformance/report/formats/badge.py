@@ -20,7 +20,10 @@ def render(report: Report) -> str:
     passed, _, every = facts.must(report)
     code = report.end["exit"]
     message = f"{facts.word(report)}, {passed}/{every} MUST" if code in (0, 1, 6) else None
-    colour = "blue" if code == 0 and facts.partial(report) else COLOURS.get(code, "lightgrey")
+    colour = COLOURS.get(code, "lightgrey")
+    if code == 0:
+        known = facts.put_up_with(report)
+        colour = "blue" if facts.partial(report) else "yellowgreen" if known else colour
     badge = {
         "schemaVersion": 1,
         "label": f"{report.run['contract']['name']} {report.run['contract']['version']}",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WHAT = "JUnit XML for CI systems"
 SUFFIX = ".xml"
+BAD = ("failure", "error")
 AS_ELEMENT = {
     "fail": "failure",
     "error": "error",
@@ -33,6 +34,11 @@ def render(report: Report) -> bytes:
     if report.end["trouble"]:
         node = ET.Element("testcase", classname="ampy-conform", name="run", time="0")
         ET.SubElement(node, "error", type="trouble", message=report.end["trouble"])
+        nodes.append(node)
+    elif report.end["exit"] and not any(e.find(t) is not None for e in nodes for t in BAD):
+        # Who reads the XML alone must not take for green what is not.
+        node = ET.Element("testcase", classname="ampy-conform", name="verdict", time="0")
+        ET.SubElement(node, "error", type="verdict", message=report.end["verdict"])
         nodes.append(node)
     suite = ET.Element(
         "testsuite",
