@@ -170,6 +170,8 @@ def test_no_example_is_contradicted_by_records(tmp_path):
         ("wording", "It is above 128 KiB.", "It is above 64 KiB.", "restated"),
         ("wording", "It is dropped.", "It is never dropped.", "restated"),
         ("wording", "Keys are `a.b`.", "Keys are `b.a`.", "restated"),
+        ("wording", "Keys are `a.b`.", "Keys are `a:b`.", "restated"),
+        ("wording", "Keys are `a=b`.", "Keys are `A=B`.", "restated"),
         ("wording", "Each record waits.", "Records wait before others.", "restated"),
     ],
 )

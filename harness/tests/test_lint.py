@@ -140,6 +140,7 @@ GOOD = {
         "2025-09-05T19:31:01Z",
         "2025-09-05T19:31:01.123456789Z",
         "2016-12-31T23:59:60Z",
+        "2024-02-29T10:00:00Z",
     ],
     "producer": ["a@b", "yfinance-go@10.0.0.1:4222"],
     "span_id": ["00f067aa0ba902b7"],
@@ -161,7 +162,7 @@ BAD = {
         ],
     ),
     "schema_fqdn": ("HDR-05", [None, "", "ampy.bars.v1.Candle", ".ampy.bars.v1.Bar"]),
-    "schema_version": ("HDR-06", [None, "", "1.0", "v1.0.0", "01.0.0", "1.0.0 "]),
+    "schema_version": ("HDR-06", [None, "", "1.0", "v1.0.0", "01.0.0", "1.0.0 ", "1.0.0-..", "1.0.0+"]),
     "content_type": ("HDR-08", [None, "", "APPLICATION/X-PROTOBUF", "text/plain"]),
     "content_encoding": ("HDR-09", ["br", "GZIP", "gzip, gzip"]),
     "produced_at": (
@@ -174,6 +175,8 @@ BAD = {
             "2025-09-05T19:31:01+00:00",
             "2025-09-05T19:31:01+02:00",
             "2025-13-05T19:31:01Z",
+            "2025-02-30T10:00:00Z",
+            "2025-04-31T10:00:00Z",
             "2025-09-05T19:31:01.1234567890Z",
         ],
     ),
@@ -551,3 +554,34 @@ def test_a_key_that_is_made_of_a_time_that_is_none_is_a_finding_and_no_crash():
     broken = dataclasses.replace(envelope, payload=message.SerializeToString())
     assert judged(broken) == ["SER-10 fail"]  # one cause, one finding
     assert judged(broken, strict=False) == ["KEY-fundamentals warn"]
+
+
+def test_what_says_that_it_is_not_encoded_is_not_compressed():
+    large = valid(size=200 * KIB, compress=False)
+    assert judged(large) == ["SER-04 fail"]
+    said = dataclasses.replace(large, headers={**large.headers, "content_encoding": "identity"})
+    assert sorted(judged(said)) == ["HDR-09 warn", "SER-04 fail"]
+
+
+def test_a_part_of_a_key_that_holds_the_delimiter():
+    sample = SAMPLES.record("fills", entity=0)
+    message = payloads.types(CONTRACT).decode(sample.schema_fqdn, sample.payload)
+    message.account_id = "A|B"
+    one = SAMPLES.envelope(sample)
+    key = one.headers["partition_key"].split("|")
+    headers = {**one.headers, "partition_key": "|".join(["A|B", *key[1:]])}
+    found = judged(dataclasses.replace(one, payload=message.SerializeToString(), headers=headers))
+    assert [each.partition(" ")[0] for each in found] == ["KEY-fills"]
+
+
+def test_a_dead_letter_of_a_violation_keeps_the_names_that_were_wrong():
+    sample = SAMPLES.record("bars", entity=0)
+    letter = samples.dead_letter(CONTRACT, SAMPLES.envelope(sample), "contract_violation: HDR-01")
+    headers = dict(letter.headers)
+    headers["Message-Id"] = headers.pop("message_id")
+    wrong = dataclasses.replace(letter, headers=headers)
+    assert [each for each in judged(wrong) if "fail" in each] == []
+    failed = dataclasses.replace(
+        wrong, headers={**headers, "dlq_reason": "handler_error: 3 attempts exhausted"}
+    )
+    assert "HDR-23 fail" in judged(failed)

@@ -247,7 +247,8 @@ def _read(path: Path, log: Path) -> lines.Report:
     """Read the report; where the suite could not write one, say why it ended."""
     output = log.read_text("utf-8", "replace").strip().splitlines()
     said = [each.removeprefix("ERROR: ") for each in output if each.startswith("ERROR: ")]
-    if said and not path.exists():  # pytest refused its options, in our words
+    # pytest refused its options, in our words or its own: nothing ran.
+    if said and (not path.exists() or not path.stat().st_size):
         raise UsageError(said[0])
     try:
         return lines.read(path)

@@ -68,7 +68,7 @@ class HeaderCheck:
         names = tuple(headers)
         if names not in self._complete:
             before = len(found)
-            self._presence(headers, found, required=required)
+            self._presence(headers, found, required=required, names=values)
             if required and len(found) == before and all(name in self._rules for name in names):
                 if len(self._complete) >= KNOWN:
                     self._complete.clear()
@@ -98,10 +98,10 @@ class HeaderCheck:
             )
 
     def _presence(
-        self, headers: Mapping[str, str], found: list[Finding], *, required: bool
+        self, headers: Mapping[str, str], found: list[Finding], *, required: bool, names: bool
     ) -> None:
-        """Judge names, and which are missing."""
-        misnamed = self._names(headers, found)
+        """Judge `names`, and which are missing."""
+        misnamed = self._names(headers, found) if names else set()
         for name in self._required if required else ():
             if name not in headers and name not in misnamed:
                 missing = self._rules[name].header

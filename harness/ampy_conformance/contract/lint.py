@@ -156,7 +156,10 @@ class Linter:
         payload = envelope.payload
         if payload is None:
             return
-        if len(payload) > self._over and not envelope.headers.get("content_encoding"):
+        if (
+            len(payload) > self._over
+            and envelope.headers.get("content_encoding", "") in encoding.NONE
+        ):
             wanted = f"gzip above {self._over} bytes"
             size = f"{len(payload)} bytes, uncompressed"
             found.append(finding(self.contract, "SER-04", "payload", size, wanted))
@@ -294,6 +297,10 @@ class Linter:
     ) -> None:
         rule, key = domain.key, headers.get("partition_key")
         if rule.unspecified or not key or not key.strip():
+            return
+        if "|" in rule.form and any("|" in each for row in rows for each in row.values()):
+            says, wanted = "a part that holds the delimiter |", "parts without | (A-28)"
+            found.append(finding(self.contract, rule.clause, "payload", says, wanted))
             return
         canonical = [rule.form.format_map(row) for row in rows]
         if key == canonical[0] and len(rows) == 1:

@@ -93,7 +93,7 @@ def read_yaml(path: Path) -> Any:
         raise SpecError(
             f"cannot read {path}: {error.strerror}; is this the folder of a contract?"
         ) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError) as error:  # no text, no YAML, or a date that is none
         first = str(error).replace("\n", " ")
         raise SpecError(f"{path} does not parse: {first}") from error
 

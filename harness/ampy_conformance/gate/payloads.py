@@ -133,7 +133,7 @@ def _facts(files: Files) -> Iterator[tuple[tuple[str, ...], Any]]:
 def _message(
     place: tuple[str, ...], message: descriptor_pb2.DescriptorProto
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
-    yield place, None
+    yield place, _reserved(message)
     for each in message.field:
         oneof = message.oneof_decl[each.oneof_index].name if each.HasField("oneof_index") else None
         what = (each.number, each.type, each.type_name, each.label, each.json_name, oneof)
@@ -147,9 +147,17 @@ def _message(
 def _enum(
     place: tuple[str, ...], enum: descriptor_pb2.EnumDescriptorProto
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
-    yield place, None
+    yield place, _reserved(enum)
     for each in enum.value:
         yield (*place, each.name), each.number
+
+
+def _reserved(
+    of: descriptor_pb2.DescriptorProto | descriptor_pb2.EnumDescriptorProto,
+) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
+    """Return what may not be used again: to take it back breaks those who have old bytes."""
+    ranges = sorted((each.start, each.end) for each in of.reserved_range)
+    return tuple(sorted(of.reserved_name)), tuple(ranges)
 
 
 def _added(

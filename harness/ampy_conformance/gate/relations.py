@@ -47,6 +47,9 @@ def _level(old: Any, new: Any) -> str:
 
 def _wording(old: Any, new: Any) -> str:
     before, after = (" ".join(re.findall(r"\w+|[^\w\s.,;:]", str(e).lower())) for e in (old, new))
+    literals = [re.findall(r"`[^`]*`", str(each)) for each in (old, new)]
+    if literals[0] != literals[1]:
+        return "restated"  # every character of a literal counts, its case and its stops as well
     if before == after:
         return "same"
     turns = ([each.lower() for each in NORMATIVE.findall(str(e))] for e in (old, new))
