@@ -162,7 +162,10 @@ BAD = {
         ],
     ),
     "schema_fqdn": ("HDR-05", [None, "", "ampy.bars.v1.Candle", ".ampy.bars.v1.Bar"]),
-    "schema_version": ("HDR-06", [None, "", "1.0", "v1.0.0", "01.0.0", "1.0.0 ", "1.0.0-..", "1.0.0+"]),
+    "schema_version": (
+        "HDR-06",
+        [None, "", "1.0", "v1.0.0", "01.0.0", "1.0.0 ", "1.0.0-..", "1.0.0+"],
+    ),
     "content_type": ("HDR-08", [None, "", "APPLICATION/X-PROTOBUF", "text/plain"]),
     "content_encoding": ("HDR-09", ["br", "GZIP", "gzip, gzip"]),
     "produced_at": (

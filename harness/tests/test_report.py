@@ -144,11 +144,19 @@ def test_what_an_older_suite_wrote_is_still_read():
         "https://host/x?X-Access_Token=1&api_key=hunter2",
         "Authorization: Bearer hunter2",
         ["nested", {"deep": "amqp://a:hunter2@b"}],
+        "nats://user:hunter2/x@host:4222",
+        "https://host/x?X-Amz-Signature=hunter2",
+        "exec:./d --token=hunter2 --port 1",
+        "exec:./d --client-secret hunter2",
+        [["authorization", "Bearer hunter2"], ["source", "s"]],
+        {"Api-Key": "hunter2"},
+        {"headers": {"x-amz-signature": "hunter2"}},
     ],
 )
 def test_no_secret_of_a_url_is_ever_written(tmp_path, said):
     case = saved.case("test_ids", {"HDR-01": "fail"}, "HDR-01: broken", seen=said)
-    path = saved.write(tmp_path / "r.jsonl", [case], run={"driver": {"connectable": str(said)}})
+    driver = {"connectable": said if isinstance(said, str) else "exec:./d"}
+    path = saved.write(tmp_path / "r.jsonl", [case], run={"driver": driver})
     assert b"hunter2" not in path.read_bytes()
     assert b"***" in path.read_bytes()
 
@@ -156,6 +164,13 @@ def test_no_secret_of_a_url_is_ever_written(tmp_path, said):
 def test_what_is_no_secret_stays():
     kept = "token 3: ampy://x is basic, key=XNAS.AAPL, a@b.example; look at path?page=2#top"
     assert safe.redact(kept) == kept
+    for each in (
+        {"signature": "records on the wire break it"},  # of a known failure
+        ["partition_key", "XNAS.AAPL"],
+        "https://host:8080/path@2 --seed 7 --history run.jsonl",
+        {"seen": {"message_id": "1", "trace_id": "2"}},
+    ):
+        assert safe.redact(each) == each
 
 
 def test_text_that_is_shown_hides_nothing_and_ends():

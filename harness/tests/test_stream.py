@@ -82,7 +82,9 @@ def test_time_that_goes_back_within_a_key(samples, domain, clause):
 
 
 def test_the_first_time_of_a_key_may_be_any(samples):
-    record = samples.record("bars", entity=0, fields={"bars": [{"event_time": "1969-12-31T23:59:59Z"}]})
+    record = samples.record(
+        "bars", entity=0, fields={"bars": [{"event_time": "1969-12-31T23:59:59Z"}]}
+    )
     assert "ORD-03" not in clauses(samples.envelope(record))
 
 

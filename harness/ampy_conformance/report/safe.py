@@ -17,13 +17,21 @@ LONGEST = 4000
 MOST = 1000
 DEEPEST = 12
 
-# user:password@ of a URL, and parameters of its query that are secret by their name.
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@")
+# user:password@ of a URL (a password may hold a slash, a port does not), parameters of its query and
+# options of a command that are secret by their name.
+_CREDENTIALS = re.compile(r"(?<=://)(?:[^/\s@:]+:(?!\d+/)[^\s@]*@|[^/\s@]*(?:@[^/\s@]*)*@)")
+_WORDS = r"token|secret|password|passwd|pwd|signature|credential|api[_-]?key"
 _PARAMETER = re.compile(
-    r"(?i)(?<=[?&;])((?:access_?|auth_?|api_?|refresh_?)?(?:token|key|secret|password|passwd|pwd|"
-    r"signature|sig|credential)s?=)[^&;#\s\"']+"
+    rf"(?i)((?:(?<![\w-])(?:[\w-]*(?:{_WORDS})s?)|(?<=[?&;])(?:\w*[_-])?(?:key|sig))=)[^&;#\s\"']+"
 )
+_OPTION = re.compile(rf"(?i)(--[\w-]*(?:{_WORDS})s?\s+)[^\s-]\S*")
 _AUTHORIZATION = re.compile(r"(?i)\b(authorization\b[^A-Za-z0-9]{0,5}(?:(?:bearer|basic)\s+)?)\S+")
+_SUSPECT = re.compile(r"(?i)://|=|--|authorization")
+# A header, or a field, whose value is one. (The signature of a known failure is none.)
+_NAME = re.compile(
+    r"(?i)(?:.*[^a-z])?(?:authorization|\w*token|\w*secret|password|passwd|pwd|credentials?"
+    r"|api[_-]?key|.+[_-]signature)"
+)
 # What no reader sees, what turns text around, and what XML 1.0 or UTF-8 cannot carry. Tabs and line
 # ends stay: a renderer of single lines folds them.
 _INVISIBLE = re.compile(
@@ -37,10 +45,18 @@ def redact(value: Any) -> Any:
     if isinstance(value, str):
         return _redacted(value)
     if isinstance(value, dict):
-        return {_redacted(str(name)): redact(each) for name, each in value.items()}
+        return {_redacted(str(name)): _named(name, each) for name, each in value.items()}
     if isinstance(value, list | tuple):
+        if len(value) == 2 and isinstance(value[0], str):  # a header: name and value
+            return [redact(value[0]), _named(*value)]
         return [redact(each) for each in value]
     return value
+
+
+def _named(name: Any, value: Any) -> Any:
+    """Return the value of that name, hidden where it is a secret by its name."""
+    secret = isinstance(value, str) and value and _NAME.fullmatch(str(name))
+    return "***" if secret else redact(value)
 
 
 def text(value: str) -> str:
@@ -89,10 +105,11 @@ def report(whole: Report) -> Report:
 
 
 def _redacted(value: str) -> str:
-    if "://" not in value and "uthorization" not in value.lower() and "=" not in value:
+    if not _SUSPECT.search(value):
         return value
     value = _CREDENTIALS.sub("***@", value)
     value = _PARAMETER.sub(r"\1***", value)
+    value = _OPTION.sub(r"\1***", value)
     return _AUTHORIZATION.sub(r"\1***", value)
 
 
