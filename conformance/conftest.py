@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from ampy_conformance.report.outcomes import MUST
+
 # Every record of the gallery is published under these, by two producers at once.
 IDENTITIES = (
     {"name": "conformance@1", "source": "conformance", "run_id": "run_a1"},
@@ -29,7 +31,13 @@ class Gallery:
     def judge(self, lab: Any, clause: str) -> None:
         """Judge `clause` on every record of the gallery."""
         lab.control(self.rows, "no record of the gallery reached the wire")
-        found = self.findings.get(clause, [])
+        told = self.findings.get(clause, [])
+        found = [each for each in told if each.severity == "fail"]
+        if not found and told and lab.session.contract.clauses[clause].level in MUST:
+            # What a settled ambiguity tolerates breaks no MUST.
+            lab.warn(clause, told[0].message)
+        elif not found:
+            found = told
         first = found[0] if found else None
         lab.true(
             clause,

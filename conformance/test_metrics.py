@@ -239,8 +239,9 @@ def test_lag_is_a_gauge_that_rises_and_falls(lab):
         return bus.scrape().total("bus.consumer_lag", consumer=subscription.told_group)
 
     lab.control(lab.delivered_one(subscription, *wanted), "no valid record was delivered")
+    there = lab.eventually(lambda: bool(bus.scrape().find("bus.consumer_lag")))
+    lab.must("OBS-05", there, "there is no bus.consumer_lag")
     found = bus.scrape().find("bus.consumer_lag")
-    lab.true("OBS-05", found, "there is no bus.consumer_lag")
     missing = [e for e in ("topic", "consumer") if not all(s.labels.get(e) for s in found)]
     lab.equal("OBS-05", [], missing, "bus.consumer_lag lacks labels")
     rose = lab.eventually(lambda: gauge() >= 5)

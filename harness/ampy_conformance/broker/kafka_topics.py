@@ -42,7 +42,9 @@ class Topics:
 
     def logical(self, physical: str, headers: Iterable[tuple[str, str]]) -> str:
         """Return the full topic of a record: what its header says, else the Kafka topic (A-51)."""
-        return next((value for name, value in headers if name == self.header), physical)
+        found = next((value for name, value in headers if name == self.header), physical)
+        # A dead letter that keeps all headers of its original lies where it lies.
+        return physical if self.is_dead(physical) and not self.is_dead(found) else found
 
     def ours(self, physical: str) -> bool:
         """Tell whether a Kafka topic is one of the contract's."""
