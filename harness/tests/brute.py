@@ -489,11 +489,7 @@ def redelivered_after_crash(h: History) -> Statement:
             if d.actor is None or d.actor != kill.actor or d.seq >= kill.seq or d.replay:
                 continue
             end = h.end_of(d)
-            unsure = any(
-                (e.subscription, e.delivery) == (d.subscription, d.delivery) and e.confirmed is None
-                for e in h.effects
-            )
-            if end is None or unsure:
+            if end is None or end.seq >= kill.seq:
                 chances.append(d)
             again = any(
                 o.group == d.group and o.body_hash == d.body_hash and o.seq > kill.seq
@@ -604,6 +600,7 @@ def double_effect(h: History) -> Statement:
     return [each for each in h.effects if each.confirmed is not None], [
         b for a, b in _pairs(h)
         if a.message_id is not None and a.message_id == b.message_id and b.replay is None
+        and not is_dead(b)
     ]  # fmt: skip
 
 
@@ -625,6 +622,7 @@ def unknown_outcomes(h: History) -> Statement:
     return unknown, [
         b for a, b in _pairs(h)
         if a.body_hash == b.body_hash and a.body_hash in unknown and h.origins[a.body_hash] == 1
+        and not is_dead(b)
     ]  # fmt: skip
 
 
@@ -748,7 +746,7 @@ def attempt_numbers(h: History) -> Statement:
     for d in h.deliveries:
         if d.message_id is None or d.position is None:
             continue
-        mark = (d.subscription, d.message_id, d.position, d.replay)
+        mark = (d.subscription, d.message_id, d.topic, d.position, d.replay)
         if d.attempt < 1 or (d.attempt <= last.get(mark, 0) and not h.broker_killed):
             broken.append(d)
         last[mark] = d.attempt
@@ -815,7 +813,7 @@ def dlq_spurious(h: History) -> Statement:
     }  # fmt: skip
     chances, broken = [], []
     for g in h.graves:
-        tries = [d for d in h.deliveries if d.body_hash == g.body_hash]
+        tries = [d for d in h.deliveries if d.body_hash == g.body_hash and not is_dead(d)]
         failed = [d for d in tries if (d.subscription, d.delivery) not in recorded]
         chances += tries
         if h.waited and g.body_hash in h.origins and g.body_hash not in h.corrupt and not failed:

@@ -8,7 +8,7 @@ SELECT count(*) FROM deliveries WHERE attempt > 1
 SELECT scope, seq, 'attempt ' || attempt || ' of ' || delivery || ' follows attempt ' || coalesce(before, 0) AS says
 FROM (
   SELECT d.scope, d.seq, d.delivery, d.attempt, lag(d.attempt) OVER (
-    PARTITION BY d.scope, d.subscription, d.message_id, d.position, d.replay ORDER BY d.seq) AS before
+    PARTITION BY d.scope, d.subscription, d.message_id, d.topic, d.position, d.replay ORDER BY d.seq) AS before
   FROM deliveries AS d
   LEFT JOIN retried AS r
     ON r.grp IS NOT DISTINCT FROM d.grp AND r.message_id = d.message_id

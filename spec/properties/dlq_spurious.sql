@@ -4,7 +4,7 @@
 -- means: a dead letter of a sound record, of which no attempt has failed
 -- coverage
 SELECT count(*) FROM graves AS g
-JOIN deliveries AS d ON d.body_hash = g.body_hash
+JOIN deliveries AS d ON d.body_hash = g.body_hash AND NOT d.dead
 -- violations
 SELECT g.scope, g.seq, 'the dead letter at ' || g.position || ' had no failed attempt' AS says
 FROM graves AS g
@@ -16,5 +16,5 @@ ANTI JOIN (
   SELECT d.scope, d.body_hash
   FROM deliveries AS d
   SEMI JOIN graves AS b ON b.body_hash = d.body_hash
-  WHERE d.effect IS NULL OR d.confirmed IS NULL) AS f
+  WHERE NOT d.dead AND (d.effect IS NULL OR d.confirmed IS NULL)) AS f
   ON f.body_hash = g.body_hash

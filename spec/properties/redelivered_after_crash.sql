@@ -6,7 +6,7 @@
 SELECT count(*) FROM deliveries AS d
 JOIN faults AS k ON k.scope = d.scope AND k.fault = 'killed' AND k.actor = d.actor AND k.seq > d.seq
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited
-WHERE d.replay IS NULL AND (d.ended IS NULL OR (d.effect IS NOT NULL AND d.confirmed IS NULL))
+WHERE d.replay IS NULL AND (d.ended IS NULL OR d.ended >= k.seq)
 -- violations
 WITH lost AS (
   SELECT d.scope, d.grp, d.seq, d.delivery, d.ended, d.body_hash, k.seq AS killed

@@ -9,7 +9,7 @@ WHERE p.outcome = 'ok' AND p.pseq > 0
 -- violations
 WITH latest AS (
   SELECT scope, grp, lane, max(pseq) AS pseq FROM effects
-  WHERE replay IS NULL AND lane IS NOT NULL
+  WHERE replay IS NULL AND lane IS NOT NULL AND NOT dead
   GROUP BY scope, grp, lane)
 SELECT DISTINCT p.scope, p.ended AS seq,
        'the group ' || l.grp || ' never got ' || p.uid || ', and handled a later one' AS says

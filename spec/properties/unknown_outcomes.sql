@@ -11,7 +11,7 @@ FROM publishes AS p
 JOIN effects AS a ON a.body_hash = p.body_hash
 JOIN effects AS b
   ON b.body_hash = p.body_hash AND b.grp = a.grp AND b.topic = a.topic
-WHERE p.outcome = 'info' AND p.sole AND b.delivered > a.confirmed
+WHERE p.outcome = 'info' AND p.sole AND NOT b.dead AND b.delivered > a.confirmed
   AND (b.subscription = a.subscription OR b.started_ns > a.confirmed_ns + 250000000)
   AND NOT EXISTS (
     SELECT 1 FROM pauses AS z

@@ -107,7 +107,7 @@ def command(
             results = properties.judge_history(
                 contract, verify(path), properties.load(contract), tell
             )
-        code = _code(run, results)
+        code = _code(run, results, named=bool(faults) and "all" not in faults)
         if as_json:
             click.echo(json.dumps(_facts(run, results, options.seed, int(code))))
         else:
@@ -144,11 +144,13 @@ def _run(
         session.close()
 
 
-def _code(run: Long, results: Sequence[Result]) -> Exit:
+def _code(run: Long, results: Sequence[Result], *, named: bool) -> Exit:
+    """Return the exit code; what was asked for by name and could not strike leaves it open."""
     if any(each.verdict == "violated" for each in results):
         return Exit.NOT_CONFORMANT
-    fired = bool(run.fired) and all(run.fired.values())
-    return Exit.CONFORMANT if fired and run.drained else Exit.INCONCLUSIVE
+    fired = bool(run.fired) and all(run.fired.values()) and not (named and run.left_out)
+    judged = any(each.covered for each in results if each.rule.severity == "fail")
+    return Exit.CONFORMANT if fired and judged and run.drained else Exit.INCONCLUSIVE
 
 
 def _facts(run: Long, results: Sequence[Result], seed: int, code: int) -> dict[str, Any]:

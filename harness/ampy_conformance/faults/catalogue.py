@@ -118,8 +118,7 @@ def kill_before_effect(campaign: Campaign) -> int:
 @fault(
     "kill-after-effect", "process",
     "SIGKILL of a consumer between the handler's effect and its verdict",
-    reaches=("redelivered_after_crash", "resume_gap", "checkpoint_regress", *RETRIES),
-    needs=("kill",),
+    reaches=("resume_gap", "checkpoint_regress", *RETRIES), needs=("kill",),
 )  # fmt: skip
 def kill_after_effect(campaign: Campaign) -> int:
     return _kill_at(campaign, "between")
@@ -167,8 +166,10 @@ def pause_consumer(campaign: Campaign) -> int:
 def pause_broker(campaign: Campaign) -> int:
     campaign.fault("pause-broker")
     campaign.lab.broker.freeze()
-    time.sleep(4.0)  # three attempts of 0.7 s, with what a client adds to each
-    campaign.lab.broker.thaw()
+    try:
+        time.sleep(4.0)  # three attempts of 0.7 s, with what a client adds to each
+    finally:
+        campaign.lab.broker.thaw()
     campaign.healed()
     time.sleep(1.0)
     return 1
@@ -181,8 +182,10 @@ def pause_broker(campaign: Campaign) -> int:
 def kill_broker(campaign: Campaign) -> int:
     campaign.fault("kill-broker")
     campaign.lab.broker.kill()
-    time.sleep(0.5)
-    campaign.lab.broker.restart()
+    try:
+        time.sleep(0.5)
+    finally:
+        campaign.lab.broker.restart()
     campaign.healed()
     time.sleep(1.5)
     return 1
@@ -194,12 +197,15 @@ def kill_broker(campaign: Campaign) -> int:
 )  # fmt: skip
 def full_stream(campaign: Campaign) -> int:
     campaign.fault("full-stream")
+    before = len(campaign.outcomes)
     campaign.lab.wire.fill_main()
-    time.sleep(1.2)
-    campaign.lab.wire.heal_main()
+    try:
+        time.sleep(1.2)
+    finally:
+        campaign.lab.wire.heal_main()
     campaign.healed()
     time.sleep(1.0)
-    return sum(outcome == "fail" for _, outcome in campaign.outcomes)
+    return sum(outcome == "fail" for _, outcome in campaign.outcomes[before:])
 
 
 # -- network ----------------------------------------------------------------------------
