@@ -414,7 +414,8 @@ def skipped(h: History) -> Statement:
                 o for o in h.acknowledged
                 if (o.producer, o.topic, o.key) == (p.producer, p.topic, p.key)
                 and o.pseq > p.pseq and h.origins[o.body_hash] == 1
-                and any(e.body_hash == o.body_hash and e.replay is None for e in effects)
+                and any(e.body_hash == o.body_hash and e.replay is None and not is_dead(e)
+                        for e in effects)
             ]  # fmt: skip
             given = any(
                 d.group == group and d.body_hash == p.body_hash for d in h.deliveries

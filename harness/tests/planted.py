@@ -48,6 +48,11 @@ def given(n: int, sub: str = "s", attempt: int = 1, **facts: Any) -> list[Row]:
     return [row]
 
 
+def letter(n: int, **facts: Any) -> list[Row]:
+    """Deliver the dead letter of record n."""
+    return given(n, topic="ampy.dev.dlq.v1.orders", **facts)
+
+
 def end(n: int, how: str = "effect", sub: str = "s", attempt: int = 1, **facts: Any) -> list[Row]:
     """End a delivery: effect and its confirmation, or a failure."""
     where = {"group": "g", "subscription": sub, "delivery": f"{sub}.{n}.{attempt}", **facts}
@@ -327,6 +332,22 @@ ALSO: list[tuple[str, str, list[Row], list[Row]]] = [
     ("undrained", "still in some hands when time was up",
      [*pair(), *handled(1), *handled(0), *log(0, 1), *OVER],
      [*pair(), *handled(1), *given(0, t_ns=95 * SECOND), *log(0, 1), *OVER]),
+    # Dead letters that are given to a handler are no live records of the group (A-67).
+    ("skipped", "a dead letter inspected is none handled later",
+     [*pub(0), *pub(1), *member(), *letter(1), *end(1), *log(0, 1), *graves(1), *OVER],
+     [*pub(0), *pub(1), *member(), *given(1), *end(1), *log(0, 1), *OVER]),
+    ("unknown_outcomes", "its dead letter inspected",
+     [*pub(0, "info"), *member(), *handled(0), *letter(0, attempt=2), *end(0, attempt=2), *OVER],
+     [*pub(0, "info"), *member(), *handled(0), *given(0, attempt=2), *end(0, attempt=2), *OVER]),
+    ("attempt_numbers", "a dead letter at the same place of its own log",
+     [*pair(), *given(0), *end(0, "settle"), *given(0, attempt=2), *end(0, "settle", attempt=2),
+      *letter(0, attempt=1)],
+     [*pair(), *given(0), *end(0, "settle"), *given(0, attempt=2), *end(0, "settle", attempt=2),
+      *given(0, attempt=1)]),
+    ("dlq_spurious", "an inspector that failed on it",
+     [*pair(), *given(0), *end(0, "settle"), *letter(0, attempt=2), *log(0, 1), *graves(0), *OVER],
+     [*pair(), *handled(0), *letter(0, attempt=2), *end(0, "settle", attempt=2), *log(0, 1),
+      *graves(0), *OVER]),
     ("skipped", "not a duplicate by key of anything handled",
      [*pub(0), *pub(1), *member(), *given(1, dedupe_key="d0"), *end(1), *log(0, 1), *OVER],
      [*pub(0), *pub(1), *member(), *given(1, dedupe_key="d9"), *end(1), *log(0, 1), *OVER]),

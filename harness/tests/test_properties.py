@@ -99,7 +99,7 @@ def _agree(path, histories, least):
 def test_histories_of_bindings_with_bugs_are_judged_as_the_plain_statements_judge_them(tmp_path):
     """Five thousand histories, most of them unlawful."""
     histories = [legal.spoiled(seed) for seed in range(10_000, 11_500)]
-    histories += [varied.planted(seed, planted.ALL, legal) for seed in range(3000)]
+    histories += [varied.planted(seed, planted.ALL, legal) for seed in range(3300)]
     histories += [varied.pauses(seed) for seed in range(150)]
     _agree(tmp_path / "h.jsonl", histories, least=30)
 
