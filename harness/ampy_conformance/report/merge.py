@@ -22,6 +22,7 @@ ALIKE = {
     ("driver", "connectable"): "driver",
     ("driver", "name"): "binding",
     ("driver", "version"): "version of the binding",
+    ("driver", "files"): "files of the driver",
     ("driver", "profiles"): "claimed profiles",
     ("driver", "capabilities"): "claimed capabilities",
     ("broker", "kind"): "broker",
