@@ -141,6 +141,7 @@ def test_the_same_seed_gives_the_same_verdicts(tmp_path):
         (["mem", "--spec", "/"], 2, "not the folder of a contract"),
         (["mem", "--report", "/no/such/folder/r.jsonl"], 2, "does not exist"),
         (["mem", "--case", "nothing_is_named_so"], 4, "nothing ran"),
+        (["mem", "--case", "replay and"], 2, "Wrong expression"),
         (["nats", "--broker", "nats://127.0.0.1:1", "--dedicated-broker"], 3, "nobody answers"),
         (["nats", "--broker", "nats://u:secret@127.0.0.1:1", "--dedicated-broker"], 3, "nobody"),
         (["mem", "--seed", "x"], 2, "not a valid integer"),

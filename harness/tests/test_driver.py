@@ -65,6 +65,11 @@ def test_what_cannot_be_a_driver_is_refused_with_a_remedy(connectable: str, says
     assert len(str(error.value).splitlines()) == 1
 
 
+def test_a_folder_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(driver.DriverNotFound, match="is a folder: name the program in it"):
+        driver.connect(f"exec:{tmp_path}")
+
+
 def test_a_file_that_is_not_executable_is_told_so(tmp_path: Path) -> None:
     path = tmp_path / "driver"
     path.write_text("print()\n")
