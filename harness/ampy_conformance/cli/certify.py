@@ -103,9 +103,7 @@ Exit codes: 0 conformant (or: what was selected passed), 1 not conformant, 2 usa
     help="With --profile slo: a short look, which never passes a limit.",
 )
 @click.option("--strict", is_flag=True, help="Warnings (SHOULD) fail the run.")
-@click.option(
-    "--spec", type=click.Path(path_type=Path, dir_okay=False), help="Folder of another contract."
-)
+@click.option("--spec", type=click.Path(path_type=Path), help="Folder of another contract.")
 @click.option(
     "--time-scale",
     type=FloatRange(0.1, 100),
