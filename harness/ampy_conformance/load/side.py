@@ -77,7 +77,8 @@ class Told:
 class Stretch:
     """What became of the records of one uninterrupted stretch, by their index in the schedule.
 
-    `first`: the number of the first of them. Times in ns from its start. `latency` is LOST where a record was refused, or never delivered.
+    `first`: the number of the first of them. Times in ns from its start. `latency` is LOST where a
+    record was refused, or never delivered.
     """
 
     side: str
