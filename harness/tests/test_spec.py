@@ -64,7 +64,11 @@ def test_all_is_well():
 
 def test_the_numbers_of_the_contract():
     assert len(CONTRACT.clauses) == 185
-    assert len(CONTRACT.ambiguities) == 66
+    # 66 came with the contract, and what is settled later is added at the end
+    assert list(CONTRACT.ambiguities) == [
+        f"A-{n:02}" for n in range(1, len(CONTRACT.ambiguities) + 1)
+    ]
+    assert len(CONTRACT.ambiguities) >= 66
     assert len(CONTRACT.domains) == 14
     assert all(each.intent and each.look for each in CONTRACT.clauses.values())
 
