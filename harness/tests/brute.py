@@ -372,11 +372,10 @@ def log_duplicates(h: History) -> Statement:
 def one_position_two_records(h: History) -> Statement:
     """A place of the log holds at the end what was delivered from it."""
     same = [(d, s) for d in h.deliveries for s in h.stored
-            if d.position is not None and d.position == s.position]  # fmt: skip
-    return same, [
-        d for d, s in same
-        if d.topic == s.topic and d.body_hash != s.body_hash and not h.raw_lost
-    ]  # fmt: skip
+            if d.position is not None and (d.position, d.topic) == (s.position, s.topic)]  # fmt: skip
+    if h.raw_lost:
+        return [], []
+    return same, [d for d, s in same if d.body_hash != s.body_hash]
 
 
 # -- loss in a group ----------------------------------------------------------------------
@@ -408,7 +407,10 @@ def skipped(h: History) -> Statement:
     stored, chances, broken = h.bodies("audit"), [], []
     for p in h.acknowledged:
         for group, effects in h.by_group.items():
-            if p.pseq > 0 and any(each.body_hash == p.body_hash for each in effects):
+            if p.pseq > 0 and h.from_the_start and h.origins[p.body_hash] == 1 and any(
+                each.body_hash == p.body_hash and each.replay is None and not is_dead(each)
+                for each in effects
+            ):  # fmt: skip
                 chances.append(p)
             later = [
                 o for o in h.acknowledged
@@ -456,7 +458,7 @@ def silent_drop(h: History) -> Statement:
             ]  # fmt: skip
             if passed_by and not any(h.through(group, copy) for group in h.groups):
                 broken.append(p)
-    return pressed, broken if h.audited and h.waited and not h.raw_lost else []
+    return (pressed, broken) if h.audited and h.waited and not h.raw_lost else ([], [])
 
 
 @statement
@@ -562,8 +564,9 @@ def resume_gap(h: History) -> Statement:
     lowest: dict[tuple[str, str], int] = {}
     members = defaultdict(set)
     for d in h.deliveries:
-        members[d.group].add(d.subscription)
         if d.replay is None and not is_dead(d):
+            if d.position is not None:
+                members[d.group].add(d.subscription)
             mark = (d.group, d.subscription)
             first.setdefault(mark, d)
             number = place(d.position)
@@ -751,7 +754,8 @@ def attempt_numbers(h: History) -> Statement:
         if d.attempt < 1 or (d.attempt <= last.get(mark, 0) and not h.broker_killed):
             broken.append(d)
         last[mark] = d.attempt
-    return [d for d in h.deliveries if d.attempt > 1], broken
+    numbered = [d for d in h.deliveries if d.message_id is not None and d.position is not None]
+    return [d for d in numbered if d.attempt > 1 and not h.broker_killed], broken
 
 
 @statement
@@ -816,9 +820,10 @@ def dlq_spurious(h: History) -> Statement:
     for g in h.graves:
         tries = [d for d in h.deliveries if d.body_hash == g.body_hash and not is_dead(d)]
         failed = [d for d in tries if (d.subscription, d.delivery) not in recorded]
-        chances += tries
-        if h.waited and g.body_hash in h.origins and g.body_hash not in h.corrupt and not failed:
-            broken.append(g)
+        if h.waited and g.body_hash in h.origins and g.body_hash not in h.corrupt:
+            chances += tries
+            if not failed:
+                broken.append(g)
     return chances, broken
 
 

@@ -73,6 +73,36 @@ COUNTS = """
             super().emit(event, **fields)
 """
 
+UNTOLD = """
+    from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+    class Driver(Reference):
+        "It cannot tell a replayed record from another one."
+        def emit(self, event, **fields):
+            fields.pop("replay", None)
+            super().emit(event, **fields)
+"""
+FROM_THE_START = """
+    from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+    class Driver(Reference):
+        "Every group begins at the start of the log; nothing is ever replayed."
+        async def subscribe(self, frame):
+            return await super().subscribe({**frame, "start": "earliest"})
+
+        async def serve_replay(self, frame):
+            pass
+"""
+PATIENT = """
+    from ampy_conformance.bindings.memory_driver import Driver as Reference
+
+    class Driver(Reference):
+        "Its pauses are its own: seconds, whatever it is told."
+        async def open(self, frame):
+            tuning = {**frame["tuning"], "backoff_base_ms": 4000, "backoff_max_ms": 6000}
+            await super().open({**frame, "tuning": tuning})
+"""
+
 
 def outcomes(tmp_path: Path, body: str, *clauses: str) -> dict[str, str]:
     """Certify a driver with this source, and return what became of these clauses."""
@@ -94,7 +124,23 @@ def outcomes(tmp_path: Path, body: str, *clauses: str) -> dict[str, str]:
 
 
 def test_a_late_redelivery_is_no_loss(tmp_path: Path) -> None:
-    assert outcomes(tmp_path, LATE, "QOS-02") == {"QOS-02": "pass"}
+    wanted = ("QOS-02", "RTY-08")
+    assert outcomes(tmp_path, LATE, *wanted) == dict.fromkeys(wanted, "pass")
+
+
+def test_dead_letters_are_waited_for_as_long_as_the_contract_allows(tmp_path: Path) -> None:
+    wanted = ("DLQ-01", "DLQ-10", "RTY-06")
+    assert outcomes(tmp_path, PATIENT, *wanted) == dict.fromkeys(wanted, "pass")
+
+
+def test_replays_are_judged_where_they_arrive(tmp_path: Path) -> None:
+    wanted = [f"RPL-{number:02d}" for number in (1, 2, 3, 4, 5, 7, 8, 9, 10, 12)]
+    assert outcomes(tmp_path, UNTOLD, *wanted) == dict.fromkeys(wanted, "pass")
+
+
+def test_what_comes_before_the_request_is_no_replay(tmp_path: Path) -> None:
+    found = outcomes(tmp_path, FROM_THE_START, "RPL-01", "RPL-09")
+    assert found == {"RPL-01": "inconclusive", "RPL-09": "inconclusive"}
 
 
 def test_what_a_binding_cannot_tell_the_broker_does(tmp_path: Path) -> None:

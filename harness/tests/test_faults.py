@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -185,3 +187,27 @@ def _marked(mark):
         kit = b"ampy_conformance.kit" in words
         found[int(each.name)] = "ampy_conformance.kit" if kit else Path(words[0].decode()).name
     return found
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_reset_is_seen_at_a_connection_of_our_own(ends):
+    """A broker that answers at once and keeps the connection is no reset."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        kept = []
+
+        def serve():
+            link, _ = server.accept()
+            link.sendall(b"INFO {}\r\n")
+            if ends:
+                link.close()
+            else:
+                kept.append(link)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        proxy = toxiproxy.Proxy(None, "p", "nats://127.0.0.1", port, b"CONNECT {}\r\n")
+        assert proxy.resets(patience=0.5) is ends
+        thread.join()
+        for each in kept:
+            each.close()

@@ -3,7 +3,8 @@
 -- severity: fail
 -- means: attempts at one record are not numbered upwards from 1 within a subscription
 -- coverage
-SELECT count(*) FROM deliveries WHERE attempt > 1
+SELECT count(*) FROM deliveries AS d JOIN scopes AS s ON s.scope = d.scope AND NOT s.broker_killed
+WHERE d.attempt > 1 AND d.message_id IS NOT NULL AND d.position IS NOT NULL
 -- violations
 SELECT scope, seq, 'attempt ' || attempt || ' of ' || delivery || ' follows attempt ' || coalesce(before, 0) AS says
 FROM (

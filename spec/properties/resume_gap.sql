@@ -4,7 +4,7 @@
 -- means: a member that joined later began behind a record that its group had never settled
 -- coverage
 SELECT count(*) FROM (
-  SELECT scope, grp FROM deliveries
+  SELECT scope, grp FROM deliveries WHERE replay IS NULL AND NOT dead AND position IS NOT NULL
   GROUP BY scope, grp HAVING min(subscription) < max(subscription)) AS d
 JOIN scopes AS s ON s.scope = d.scope AND s.audited AND s.waited AND NOT s.late_start
 -- violations

@@ -5,6 +5,7 @@
 -- coverage
 SELECT count(*) FROM publishes AS p
 JOIN stalls AS f ON f.scope = p.scope AND f.began < p.seq AND f.healed > p.ended
+JOIN scopes AS s ON s.scope = p.scope AND s.audited AND s.waited AND NOT s.raw_lost
 WHERE p.outcome = 'ok'
 -- violations
 WITH pressed AS (

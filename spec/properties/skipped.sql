@@ -3,9 +3,8 @@
 -- severity: fail
 -- means: a stored record never reached a group that handled a later one of its producer, key and topic
 -- coverage
-SELECT count(*) FROM publishes AS p
-SEMI JOIN effects AS e ON e.body_hash = p.body_hash
-WHERE p.outcome = 'ok' AND p.pseq > 0
+SELECT count(*) FROM effects AS e JOIN scopes AS s ON s.scope = e.scope AND NOT s.late_start
+WHERE e.lane IS NOT NULL AND e.pseq > 0 AND e.replay IS NULL AND NOT e.dead
 -- violations
 WITH latest AS (
   SELECT scope, grp, lane, max(pseq) AS pseq FROM effects

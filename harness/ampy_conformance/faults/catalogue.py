@@ -211,12 +211,20 @@ def full_stream(campaign: Campaign) -> int:
 # -- network ----------------------------------------------------------------------------
 
 
-def _network(campaign: Campaign, name: str, seconds: float, *, begin: Any, effective: Any) -> int:
-    """Let the proxy misbehave for a while; it counts when a connection of our own meets it."""
+def _network(
+    campaign: Campaign, name: str, seconds: float, *, begin: Any, effective: Any, probe: Any = None
+) -> int:
+    """Let the proxy misbehave for a while; it counts when a connection of our own meets it.
+
+    `effective` is given what `probe` found, else the seconds until the first byte.
+    """
     campaign.fault(name)
     begin(campaign.proxy)
-    with campaign.proxy.probe() as reached:
-        fired = bool(effective(reached))
+    if probe is not None:
+        fired = bool(effective(probe(campaign.proxy)))
+    else:
+        with campaign.proxy.probe() as reached:
+            fired = bool(effective(reached))
     time.sleep(seconds)
     campaign.proxy.restore()
     campaign.healed()
@@ -293,7 +301,8 @@ def reset(campaign: Campaign) -> int:
         "reset",
         1.0,
         begin=lambda proxy: (proxy.poison("reset_peer", timeout=100), proxy.drop()),
-        effective=lambda seconds: seconds is None or seconds < 0.5,
+        probe=lambda proxy: proxy.resets(),
+        effective=bool,
     )
 
 
@@ -306,7 +315,14 @@ def narrow(campaign: Campaign) -> int:
         proxy.poison("bandwidth", rate=32, downstream=False)
         proxy.poison("slicer", average_size=64, size_variation=32, delay=10)
 
-    return _network(campaign, "narrow", 2.0, begin=begin, effective=lambda s: s is not None)
+    return _network(
+        campaign,
+        "narrow",
+        2.0,
+        begin=begin,
+        probe=lambda proxy: proxy.poisons(),
+        effective=lambda count: count == 3,
+    )
 
 
 # -- envelopes --------------------------------------------------------------------------

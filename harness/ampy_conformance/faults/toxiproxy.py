@@ -212,6 +212,26 @@ class Proxy:
         }
         self.server.call("POST", f"/proxies/{self.name}/toxics", body)
 
+    def poisons(self) -> int:
+        """Return how many toxics are in force."""
+        return len(self.server.call("GET", f"/proxies/{self.name}")["toxics"])
+
+    def resets(self, patience: float = 1.0) -> bool:
+        """Connect like a client, read, and tell whether the connection was ended in that time."""
+        deadline = time.monotonic() + patience
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=patience) as link:
+                link.sendall(self.greeting)
+                while (left := deadline - time.monotonic()) > 0:
+                    link.settimeout(left)
+                    if not link.recv(65536):
+                        return True
+        except TimeoutError:
+            pass
+        except OSError:
+            return True
+        return False
+
     @contextlib.contextmanager
     def probe(self, patience: float = 1.0) -> Iterator[float | None]:
         """Connect like a client; yield the seconds until the first byte, None where none comes."""

@@ -57,7 +57,6 @@ class Delivery:
     recorded: bool = False
     ack: str | None = None
     answered: bool = False
-    replay: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     def header(self, name: str) -> str | None:
@@ -243,7 +242,6 @@ class Subscription:
                 attempt=frame["attempt"],
                 position=frame.get("position"),
                 at=time.monotonic(),
-                replay=frame.get("replay"),
             )
             self.deliveries.append(delivery)
             self._waiting[delivery.handle] = delivery
@@ -318,11 +316,6 @@ class Subscription:
             delivery=delivery.handle,
             detail={"recorded": delivery.recorded, "ack": delivery.ack},
         )
-
-    def replayed(self, request: str) -> list[Delivery]:
-        """Return the deliveries that answered this replay request, in order."""
-        with self.changed:
-            return [each for each in self.deliveries if each.replay == request]
 
     def serve_replay(self) -> None:
         """Let the binding answer ReplayRequests on the control topic for this subscription."""

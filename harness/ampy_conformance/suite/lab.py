@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -243,15 +244,35 @@ class Lab(WireSide):
         )
 
     def wait_either(self, subscription: Subscription, sample: Sample) -> WireRecord | None:
-        """Wait until the record is delivered, or is a dead letter; return the dead letter."""
+        """Wait until the record is delivered, or is a dead letter; return the dead letter.
+
+        While the broker keeps the record for its group, it is waited for as long as brokers take.
+        """
         letters: list[WireRecord] = []
 
         def either() -> bool:
             letters[:] = [each for each in self.stored(dead=True) if self.about(sample)(each)]
             return bool(letters) or bool(subscription.of(sample.digest))
 
-        self._until([subscription], either, PATIENCE)
+        done = self._until([subscription], either, PATIENCE)
+        deadline = time.monotonic() + self.patience(AGAIN)
+        while not done and self.unacknowledged() and time.monotonic() < deadline:
+            done = self._until([subscription], either, 1.0)
         return letters[0] if letters else None
+
+    def still_tries(self) -> bool:
+        """Tell whether a record may still become a dead letter, by the broker and by its attempts.
+
+        More attempts than any QoS class may have (A-25) are a loop, and not waited for.
+        """
+        classes = self.session.contract.qos["classes"].values()
+        most = max(each["handler_attempts"][1] for each in classes)
+        return super().still_tries() and not any(
+            count > most
+            for bus in self._buses
+            for each in bus.subscriptions.values()
+            for count in Counter(one.digest for one in list(each.deliveries)).values()
+        )
 
     def deliver_control(self, subscription: Subscription, *wanted: Sample) -> None:
         """Demand, as a control, that these records arrive."""
@@ -292,16 +313,6 @@ class Lab(WireSide):
             done or not self.unacknowledged(), "the broker still keeps records for a group"
         )
         return done
-
-    def arrived_replay(self, subscription: Subscription, request: str, *wanted: Sample) -> bool:
-        """Wait until each record was delivered as an answer to this request, and settled."""
-        digests = {each.digest for each in wanted}
-
-        def all_there() -> bool:
-            mine = subscription.replayed(request)
-            return digests <= {each.digest for each in mine if each.answered}
-
-        return self._until([subscription], all_there, PATIENCE)
 
     def merged_order(self, subscriptions: Sequence[Subscription]) -> list[str]:
         """Return the digests first delivered to any of these members, in order of arrival."""

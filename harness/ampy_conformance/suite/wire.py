@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import time
 from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -330,12 +331,29 @@ class WireSide(Judging):
     def dead_letter(
         self, predicate: Callable[[WireRecord], object], patience: float = 6.0
     ) -> WireRecord | None:
-        """Wait for a stored dead letter that `predicate` accepts, in whatever topic form (A-05)."""
-        return self.wire.wait_for(
-            lambda record: is_dead(record) and bool(predicate(record)),
-            self.patience(patience),
-            where="log",
-        )
+        """Wait for a stored dead letter that `predicate` accepts, in whatever topic form (A-05).
+
+        While the broker keeps a record for its group, its binding may still be trying, with pauses
+        of its own: then it is waited for as long as A-25 allows.
+        """
+
+        def look(seconds: float) -> WireRecord | None:
+            return self.wire.wait_for(
+                lambda record: is_dead(record) and bool(predicate(record)),
+                self.patience(seconds),
+                where="log",
+            )
+
+        within = self.session.contract.qos["dead_letter_within_s"]
+        deadline = time.monotonic() + self.patience(within)
+        found = look(patience)
+        while found is None and time.monotonic() < deadline and self.still_tries():
+            found = look(1.0)
+        return found or look(0.0)
+
+    def still_tries(self) -> bool:
+        """Tell whether a record may still become a dead letter: the broker keeps one for a group."""
+        return bool(self.unacknowledged())
 
     def stored_dead_letter(self, payload: bytes, patience: float = 6.0) -> WireRecord | None:
         """Wait for a stored dead letter with exactly these payload bytes."""
