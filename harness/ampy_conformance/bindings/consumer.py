@@ -156,6 +156,16 @@ class ConsumerCore:
             queue.append(record)
         return [] if self._gathering else self._work(now)
 
+    def handled(self, records: Sequence[Record]) -> list[Record]:
+        """Return those of these records that took effect, or are dead letters, already."""
+        for each in records:
+            if not each.ids:
+                each.known = fold(each.headers)
+                self._admit(each)
+        if ids := [one for each in records for one in each.ids]:
+            self.store.look(ids)
+        return [each for each in records if self.duplicate(each)]
+
     def grant(self, count: int, now: float) -> list[Action]:
         """Allow so many more unsettled deliveries."""
         self.credit += count

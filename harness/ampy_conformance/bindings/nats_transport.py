@@ -114,14 +114,14 @@ class NatsTransport:
         member: str,
         start: str,
         taken: Callable[[Record], None],
-        shifts: Shifts | None = None,  # noqa: ARG002 (one member is served at a time)
+        shifts: Shifts | None = None,
     ) -> NatsMembership:
         """Make the group's durable consumer where it is new, and pull from it."""
         stream = self._names[stream_of(pattern)]
         name = re.sub(r"[^\w-]", "_", group)
         await self._create(stream, name, pattern, start)
         membership = NatsMembership(
-            self.client, self._answers, stream, name, member, self._tuning, taken
+            self.client, self._answers, stream, name, member, self._tuning, taken, shifts
         )
         await membership.begin()
         return membership
@@ -208,8 +208,10 @@ class NatsMembership:
         member: str,
         tuning: Tuning,
         taken: Callable[[Record], None],
+        shifts: Shifts | None = None,
     ) -> None:
         self.name = name
+        self._shifts = shifts
         self._client = client
         self._answers = answers
         self._stream = stream
@@ -324,14 +326,26 @@ class NatsMembership:
         return time.monotonic() + 2 * self._tuning.redelivery + 0.5
 
     async def _look(self) -> None:
-        """Ask how many records of the group are open, and which was the last that was given out."""
+        """Ask how many records of the group are open, and which was the last that was given out.
+
+        What another member is through with is passed on: it is remembered before it is acknowledged, so
+        that none of it can be taken for one of those that are open.
+        """
         hold, subject = self._hold, f"$JS.API.CONSUMER.INFO.{self._stream}.{self.name}"
         assert hold is not None
         try:
             info = await call(self._client, subject, {}, LOOK_SECONDS)
-            hold.expect(int(info["num_ack_pending"]), int(info["delivered"]["stream_seq"]))
+            if self._hold is hold:
+                self._pass_on(hold)
+                hold.expect(int(info["num_ack_pending"]), int(info["delivered"]["stream_seq"]))
         except (Unknown, KeyError):
             hold.deadline = self._deadline()  # while nobody answers nothing can come
+
+    def _pass_on(self, hold: Hold) -> None:
+        if self._shifts is not None:
+            for each in self._shifts.handled(hold.in_order()):
+                hold.drop(each)
+                self._taken(each)
 
     def _release(self) -> None:
         """Pass on what is held, in order, once nothing is missing or waiting makes no sense."""
@@ -414,6 +428,10 @@ class Hold:
         position = int(record.position)
         self._mine += position <= self._last and position not in self._records
         self._records[position] = record
+
+    def drop(self, record: Record) -> None:
+        """Hold a record no longer; what is expected has to be said again."""
+        del self._records[int(record.position)]
 
     def complete(self, unsettled: AbstractSet[str]) -> bool:
         """Tell whether everything open is here: held, or known and still unsettled."""

@@ -246,6 +246,11 @@ class Subscription:
 
     # -- rebalances ---------------------------------------------------------------------
 
+    def handled(self, records: Sequence[Record]) -> list[Record]:
+        """Return those that the group is through with, by whichever of its members."""
+        with self.store:
+            return self.core.handled(records)
+
     def assigned(self, logs: Sequence[str]) -> None:
         """Tell that this member has been given parts of the log."""
         self._emit("assigned", subscription=self._handle, partitions=list(logs))

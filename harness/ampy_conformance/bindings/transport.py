@@ -92,6 +92,9 @@ class Shifts(Protocol):
     ) -> None:
         """Let go of the records that `leaving` names; what is in work has `patience` seconds."""
 
+    def handled(self, records: Sequence[Record]) -> list[Record]:
+        """Return those that the group is through with, as far as it remembers."""
+
 
 class Membership(Protocol):
     """One member of a consumer group on the broker."""
