@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import threading
 
 import pytest
@@ -154,17 +153,14 @@ class Gap:
 
     def __init__(self, desk):
         self.desk = desk
-        self.began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=60)
+        self.start = desk.lab.next_second()
         for number in range(MISSED):
-            at = self.began + dt.timedelta(seconds=number)
-            stamp = at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-            desk.lab.inject(desk.bar(number), produced_at=stamp)
+            desk.lab.inject(desk.bar(number), produced_at=desk.lab.ago(0))
+        self.end = desk.lab.next_second()
 
     def request(self):
         """Ask on the control topic that the window be replayed."""
-        start = self.began.replace(microsecond=0)
-        end = self.began + dt.timedelta(seconds=30)
-        return self.desk.lab.request_replay("bars", start=start, end=end)
+        return self.desk.lab.request_replay("bars", start=self.start, end=self.end)
 
 
 def _needs(lab):
@@ -181,8 +177,14 @@ def _filled(lab, desk, gap):
     gap.request()
     lab.must("QOS-01", desk.settled(*range(BARS)), "the gap was not filled")
     lab.equal("QOS-01", BARS * LOT, desk.position(), "the final position is not the sum of all")
+    lab.covered(desk.brought(), "nothing was replayed")
+    # A bar whose order is through may still be tried again, where its own publish had no answer.
+    missed = [desk.bar(number) for number in range(MISSED)]
+    over = lab.gone_through(
+        lambda: all(desk.handled("bars", e) for e in missed), desk.brought, 20.0
+    )
+    lab.covered(over, "the replay did not come to its end")
     brought = desk.brought()
-    lab.covered(brought, "nothing was replayed")
     gap.request()
     sentinel = desk.bar(BARS)
     lab.publish(desk.producer.bus, sentinel)

@@ -214,9 +214,10 @@ def full_stream(campaign: Campaign) -> int:
 def _network(
     campaign: Campaign, name: str, seconds: float, *, begin: Any, effective: Any, probe: Any = None
 ) -> int:
-    """Let the proxy misbehave for a while; it counts when a connection of our own meets it.
+    """Let the proxy misbehave for a while.
 
-    `effective` is given what `probe` found, else the seconds until the first byte.
+    It counts where `effective` says so of what `probe` found at the proxy, without one of the seconds until a
+    connection of our own was sent its first byte.
     """
     campaign.fault(name)
     begin(campaign.proxy)

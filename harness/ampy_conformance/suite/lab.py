@@ -72,6 +72,7 @@ class Lab(WireSide):
     def __init__(self, session: Session, case: str) -> None:
         super().__init__()
         self.session = session
+        self.kind = case.partition("[")[0]
         self.history = session.recorder(case)
         self._buses: list[Bus] = []
         self._drivers: list[Driver] = []
@@ -246,7 +247,7 @@ class Lab(WireSide):
     def wait_either(self, subscription: Subscription, sample: Sample) -> WireRecord | None:
         """Wait until the record is delivered, or is a dead letter; return the dead letter.
 
-        While the broker keeps the record for its group, it is waited for as long as brokers take.
+        While the broker keeps the record for its group, it is waited for as long as for a dead letter.
         """
         letters: list[WireRecord] = []
 
@@ -254,25 +255,29 @@ class Lab(WireSide):
             letters[:] = [each for each in self.stored(dead=True) if self.about(sample)(each)]
             return bool(letters) or bool(subscription.of(sample.digest))
 
+        within = self.session.contract.qos["dead_letter_within_s"]
+        deadline = time.monotonic() + self.patience(within)
         done = self._until([subscription], either, PATIENCE)
-        deadline = time.monotonic() + self.patience(AGAIN)
-        while not done and self.unacknowledged() and time.monotonic() < deadline:
+        while not done and self.still_tries() and time.monotonic() < deadline:
             done = self._until([subscription], either, 1.0)
+        either()  # it may have come with the acknowledgement
         return letters[0] if letters else None
 
     def still_tries(self) -> bool:
-        """Tell whether a record may still become a dead letter, by the broker and by its attempts.
+        """Tell whether a record may still become a dead letter: by the broker, by who is alive, and by its attempts.
 
         More attempts than any QoS class may have (A-25) are a loop, and not waited for.
         """
         classes = self.session.contract.qos["classes"].values()
         most = max(each["handler_attempts"][1] for each in classes)
-        return super().still_tries() and not any(
+        living = [bus for bus in self._buses if bus.driver.alive]
+        looping = any(
             count > most
-            for bus in self._buses
+            for bus in living
             for each in bus.subscriptions.values()
             for count in Counter(one.digest for one in list(each.deliveries)).values()
         )
+        return bool(living) and not looping and super().still_tries()
 
     def deliver_control(self, subscription: Subscription, *wanted: Sample) -> None:
         """Demand, as a control, that these records arrive."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,7 @@ class Session:
         self.samples = Samples(contract, options.seed)
         self.failed_in_a_row = 0
         self.lost_controls = 0
+        self.lost_letters: Counter[str] = Counter()
         self._states = 0
         self._pooled: Driver | None = None
         self.broker: Broker | None = None
