@@ -354,10 +354,10 @@ class ConsumerCore:
     def _start(self, record: Record, lane: str, now: float) -> list[Action]:
         if not record.ids:
             self._admit(record)
-        if record.refused:
-            return self._kill(record)
         if self.duplicate(record):
             return self._done(record)
+        if record.refused:
+            return self._kill(record)
         busy, ids = self._busy_ids, record.ids
         for each in ids:
             if busy.get(each, record) is not record:

@@ -28,8 +28,7 @@ from ampy_conformance.bindings.records import Record
 from ampy_conformance.bindings.transport import NOT_YET, Refusal, Unknown, stored, stream_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from nats.aio.client import Client
     from nats.aio.msg import Msg
@@ -45,6 +44,8 @@ OVERHEAD = 1024  # bytes of headers and subjects, at most
 FADE = 0.99  # a large record counts for some hundred others
 # What the server says at the end of a request: its count is used up, or its bytes are.
 COMPLETED, TOO_LARGE = "Batch Completed", "Message Size Exceeds MaxBytes"
+# How long other members' work on what they have is waited for, beside redeliveries.
+MOST_WORK = 10.0
 CONNECT_SECONDS = 5
 LOOK_SECONDS = 1.0
 # nats-py raises a bare TimeoutError in some places and its own in others.
@@ -139,7 +140,7 @@ class NatsTransport:
             "deliver_policy": "all" if start == "earliest" else "new",
             "priority_groups": [PRIORITY_GROUP],
             "priority_policy": "pinned_client",
-            "priority_timeout": int(max(1.0, tuning.redelivery) * 1e9),
+            "priority_timeout": int(priority_timeout(tuning) * 1e9),
         }
 
     async def _create(self, stream: str, name: str, pattern: str, start: str) -> None:
@@ -219,6 +220,8 @@ class NatsMembership:
         self._tuning = tuning
         self._taken = taken
         self._pin: str | None = None
+        self._renew_every = priority_timeout(tuning) / 3
+        self._renewed = 0.0  # when the server last heard that the pinned member is there
         self._asked = 0  # records that the server owes
         self._asked_until = 0.0
         self._size = 1.0  # bytes of a large record among the last ones
@@ -226,9 +229,9 @@ class NatsMembership:
         self._wake = asyncio.Event()
         self._number = 0
         self._hold: Hold | None = None
-        # Positions given to us under our present pin and not settled, and the last ones settled.
-        self._open: set[str] = set()
-        self._settled: OrderedDict[str, None] = OrderedDict()
+        # What was given to us and is not settled, by position, and the positions settled last.
+        self._open: dict[int, Record] = {}
+        self._settled: OrderedDict[int, None] = OrderedDict()
 
     async def begin(self) -> None:
         """Subscribe to an inbox and begin to pull."""
@@ -237,35 +240,44 @@ class NatsMembership:
         self._task = asyncio.ensure_future(self._pull())
 
     async def _pull(self) -> None:
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self.name}"
         while True:
             now = time.monotonic()
             if now > self._asked_until:
                 self._asked = 0
-            if more := self._room():
-                request: dict[str, Any] = {
-                    "batch": more,
-                    "expires": int(PULL_EXPIRES * 1e9),
-                    "max_bytes": PULL_BYTES,
-                    "group": PRIORITY_GROUP,
-                }
-                if self._large:
-                    more = request["batch"] = 1
-                    del request["max_bytes"]
-                    self._large = False
-                if self._pin is not None:
-                    request["id"] = self._pin
-                self._asked, self._asked_until = self._asked + more, now + PULL_EXPIRES + 0.5
-                with contextlib.suppress(NatsError, OSError):
-                    await self._client.publish(
-                        subject, json.dumps(request).encode(), reply=self._inbox
-                    )
+            more = self._room()
+            # The server takes a pinned member that does not pull for dead, also one that is full.
+            if more or (self._pin is not None and now - self._renewed >= self._renew_every):
+                await self._ask(more, now)
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), 0.1 if self._hold else 0.5)
+                pause = 0.1 if self._hold else min(0.5, self._renew_every)
+                await asyncio.wait_for(self._wake.wait(), pause)
             if self._hold is not None:
-                await self._look()
-                self._release()
+                # Whatever goes wrong with a look, the next one may be better.
+                with contextlib.suppress(Exception):
+                    await self._look()
+                    self._release()
+
+    async def _ask(self, more: int, now: float) -> None:
+        request: dict[str, Any] = {
+            "batch": more or 1,
+            "expires": int(PULL_EXPIRES * 1e9),
+            "max_bytes": PULL_BYTES,
+            "group": PRIORITY_GROUP,
+        }
+        if more:
+            self._asked_until = now + PULL_EXPIRES + 0.5
+            if self._large:
+                request["batch"] = 1
+                del request["max_bytes"]
+                self._large = False
+        if self._pin is not None:
+            request["id"] = self._pin
+        self._asked += int(request["batch"])
+        self._renewed = now
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self.name}"
+        with contextlib.suppress(NatsError, OSError):
+            await self._client.publish(subject, json.dumps(request).encode(), reply=self._inbox)
 
     def _room(self) -> int:
         """Return how many records to ask for: none while the server still owes half of what fits.
@@ -296,21 +308,21 @@ class NatsMembership:
             if status != "100" and headers.get("Description") != COMPLETED:
                 self._ended(headers)
             return
-        self._asked -= 1
+        self._asked = max(0, self._asked - 1)
         self._size = max(len(message.data) + OVERHEAD, self._size * FADE)
         pin = headers.get("Nats-Pin-Id")
         record, number = record_of(message), number_of(message)
         record.followed = self._asked > 0 and more_behind(message)
         gap, self._number = number != self._number + 1, number
         if pin is not None and pin != self._pin:
-            self._pin = pin
-            self._open.clear()
-            self._hold, gap = Hold(self._deadline(), set()), True
-        elif gap and self._hold is None:
-            self._hold = Hold(self._deadline(), set(self._open))
-        again = record.position in self._settled  # it came before the server heard of it
+            self._pin, gap = pin, True
+        position = int(record.position)
+        again = position in self._settled  # it came before the server heard of it
         if not again:
-            self._open.add(record.position)
+            self._open[position] = record
+        if gap:
+            self._hold = self._hold or Hold(self._deadline())
+            self._hold.doubt()
         if self._hold is None or again:
             self._taken(record)
         else:
@@ -323,36 +335,48 @@ class NatsMembership:
             self._wake.set()
 
     def _deadline(self) -> float:
-        return time.monotonic() + 2 * self._tuning.redelivery + 0.5
+        """Return until when others may still be at work on what they have: all its attempts."""
+        tuning = self._tuning
+        work = (tuning.max_attempts or 1) * (tuning.handler_timeout + tuning.backoff_max)
+        return time.monotonic() + 2 * tuning.redelivery + 0.5 + min(MOST_WORK, work)
 
     async def _look(self) -> None:
-        """Ask how many records of the group are open, and which was the last that was given out.
-
-        What another member is through with is passed on: it is remembered before it is acknowledged, so
-        that none of it can be taken for one of those that are open.
-        """
+        """Ask how many records of the group are open, and which was the last that was given out."""
         hold, subject = self._hold, f"$JS.API.CONSUMER.INFO.{self._stream}.{self.name}"
         assert hold is not None
+        doubts = hold.doubts
         try:
             info = await call(self._client, subject, {}, LOOK_SECONDS)
-            if self._hold is hold:
-                self._pass_on(hold)
-                hold.expect(int(info["num_ack_pending"]), int(info["delivered"]["stream_seq"]))
+            pending, last = int(info["num_ack_pending"]), int(info["delivered"]["stream_seq"])
         except (Unknown, KeyError):
             hold.deadline = self._deadline()  # while nobody answers nothing can come
-
-    def _pass_on(self, hold: Hold) -> None:
-        if self._shifts is not None:
-            for each in self._shifts.handled(hold.in_order()):
-                hold.drop(each)
-                self._taken(each)
+            return
+        if doubts == hold.doubts:  # else it may be of before something was lost
+            hold.expect(pending, last)
 
     def _release(self) -> None:
         """Pass on what is held, in order, once nothing is missing or waiting makes no sense."""
         hold = self._hold
-        if hold is not None and (hold.complete(self._open) or hold.overdue()):
+        if hold is None:
+            return
+        if hold.complete(self._open):
+            self._leave_out(hold)
+        if hold.complete(self._open) or hold.overdue():
             self._hold = None
             for each in hold.in_order():
+                self._taken(each)
+
+    def _leave_out(self, hold: Hold) -> None:
+        """Forget what another member is through with, and pass it on if it is held.
+
+        That is remembered before it is acknowledged. So what is not remembered now was open when the
+        broker was asked, and none of it can be taken for one that is missing.
+        """
+        if self._shifts is None:
+            return
+        for each in self._shifts.handled(list(self._open.values())):
+            del self._open[int(each.position)]
+            if hold.drop(each):
                 self._taken(each)
 
     async def lag(self) -> int:
@@ -364,9 +388,10 @@ class NatsMembership:
     async def ack(self, records: Sequence[Record], confirmed: Confirmed) -> None:
         """Acknowledge records; the server confirms each."""
         for each in records:
-            self._open.discard(each.position)
-            self._settled[each.position] = None
-            self._settled.move_to_end(each.position)
+            position = int(each.position)
+            self._open.pop(position, None)
+            self._settled[position] = None
+            self._settled.move_to_end(position)
         while len(self._settled) > 4 * self._tuning.max_in_flight:
             self._settled.popitem(last=False)
         self._wake.set()
@@ -406,40 +431,38 @@ class Hold:
     """Holds records back until those that are open in the group have all come.
 
     A new member may be given 3, 4, 5 before the dead member's 0, 1, 2, and one that was cut off for
-    a moment 6 before 3, 4, 5 that were lost: within a key that would be the wrong order. `known`
-    are the positions that this member has anyway, and that need not come again.
+    a moment 6 before 3, 4, 5 that were lost: within a key that would be the wrong order.
     """
 
-    def __init__(self, deadline: float, known: AbstractSet[str]) -> None:
+    def __init__(self, deadline: float) -> None:
         self.deadline = deadline
-        self._known = known
+        self.doubts = 0
         self._records: dict[int, Record] = {}
         self._pending: int | None = None
         self._last = 0
-        self._mine = 0
+
+    def doubt(self) -> None:
+        """Take back what is expected: something was lost, or given to others, since then."""
+        self.doubts += 1
+        self._pending = None
 
     def expect(self, pending: int, last: int) -> None:
         """Say how many records are open in the group, and the last position given out."""
         self._pending, self._last = pending, last
-        self._mine = sum(position <= last for position in self._records)
 
     def add(self, record: Record) -> None:
         """Hold a record."""
-        position = int(record.position)
-        self._mine += position <= self._last and position not in self._records
-        self._records[position] = record
+        self._records[int(record.position)] = record
 
-    def drop(self, record: Record) -> None:
-        """Hold a record no longer; what is expected has to be said again."""
-        del self._records[int(record.position)]
+    def drop(self, record: Record) -> bool:
+        """Hold a record no longer; tells whether it was held."""
+        return self._records.pop(int(record.position), None) is not None
 
-    def complete(self, unsettled: AbstractSet[str]) -> bool:
-        """Tell whether everything open is here: held, or known and still unsettled."""
-        if self._pending is None or self._mine + len(self._known) < self._pending:
+    def complete(self, mine: Collection[int]) -> bool:
+        """Tell whether all that is open in the group is among the positions that this member has."""
+        if self._pending is None or len(mine) < self._pending:
             return False
-        known = [int(each) for each in self._known if each in unsettled]
-        kept = sum(each <= self._last and each not in self._records for each in known)
-        return self._mine + kept >= self._pending
+        return sum(each <= self._last for each in mine) >= self._pending
 
     def overdue(self) -> bool:
         """Tell whether waiting longer makes no sense: others hold them, or settled them."""
@@ -448,6 +471,11 @@ class Hold:
     def in_order(self) -> list[Record]:
         """Return what is held, in stored order."""
         return [self._records[position] for position in sorted(self._records)]
+
+
+def priority_timeout(tuning: Tuning) -> float:
+    """Return how many seconds a pinned member may be silent before another one is served."""
+    return max(1.0, tuning.redelivery)
 
 
 def record_of(message: Msg) -> Record:
