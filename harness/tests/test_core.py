@@ -57,6 +57,10 @@ def delivered(actions):
     return [each.record.position for each in actions if isinstance(each, Deliver)]
 
 
+def dead(actions):
+    return [each for each in actions if isinstance(each, WriteDead)]
+
+
 def acked(actions):
     return [each.record.position for each in actions if isinstance(each, Ack)]
 
@@ -340,3 +344,34 @@ def test_a_time_or_an_amount_that_is_none_says_nothing_of_the_state(make, entity
         told.append(states.query(entity, one.key))
     assert told[0]
     assert told[1] == told[0]
+
+
+def test_a_verdict_that_comes_after_another_members_counts_once(make):
+    """A member that was frozen with a fill in its hands wakes up with its verdict."""
+    cores = [make(), make()]
+    for core in cores:
+        core.states = States(CONTRACT, core.store)
+    envelope = SAMPLES.envelope(SAMPLES.record("fills"))
+    opened = []
+    for core in cores:
+        one = Record("1", envelope.topic, dict(envelope.headers), envelope.payload)
+        with core.store:
+            core.arrived(one, 0.0)
+        opened.append(one)
+    key = opened[0].key
+    held = []
+    for core, one in zip(reversed(cores), reversed(opened), strict=True):
+        with core.store:
+            core.settled(one.delivery, "ack", 1.0)
+        held.append(core.states.query("fills", key))
+    assert held[0] is not None
+    assert held == [held[0]] * 2
+
+
+def test_a_refused_record_that_comes_again_makes_no_second_dead_letter(make):
+    first, second = make(), make()
+    (letter,) = dead(first.arrived(record(1, schema_version=""), 0.0))
+    first.dead_written(letter.record, True, 0.0)
+    actions = second.arrived(record(1, schema_version=""), 0.0)
+    assert dead(actions) == []
+    assert acked(actions) == ["1"]

@@ -574,3 +574,18 @@ async def test_the_raw_control_waits_for_no_batch(mine):
         await driver._leave()
     assert any(count > 1 for count, _ in calls)
     assert all(count == 1 or not timeout for count, timeout in calls)
+
+
+def test_a_commit_leaves_out_what_has_gone_to_another_member_meanwhile():
+    """The broker asks who commits, and not whose the partition is."""
+    member = KafkaMembership.__new__(KafkaMembership)
+    mine, gone = Ledger(), Ledger()
+    member._current = {("t", 0): mine, ("t", 1): Ledger()}
+    sent, told = [], []
+    member.send = sent.append
+    member._tell = lambda _, stored: told.append(stored)
+    offsets = [TopicPartition("t", 0, 5), TopicPartition("t", 1, 7)]
+    member._send_mine(offsets, [mine, gone])
+    assert [(each.partition, each.offset) for each in sent[0]] == [(0, 5)]
+    member._send_mine(offsets[1:], [gone])
+    assert (len(sent), told) == (1, [{}])

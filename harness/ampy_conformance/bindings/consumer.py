@@ -276,8 +276,13 @@ class ConsumerCore:
         return f"replay {record.replay}" if record.replay else record.key
 
     def remember(self, record: Record) -> None:
-        """Keep that the record took effect, and what follows from it, before it is acknowledged."""
-        state = self.states.apply(record) if self.states is not None else None
+        """Keep that the record took effect, and what follows from it, before it is acknowledged.
+
+        A member that was frozen may come to its verdict when another one has handled the record: then its
+        state has changed already.
+        """
+        fresh = record.version == self.store.version() or not self.store.seen(record.ids)
+        state = self.states.apply(record) if fresh and self.states is not None else None
         self.store.mark(record.ids, watermark=record.watermark, state=state)
 
     def next_lane(self, ready: deque[str]) -> str:
@@ -369,6 +374,7 @@ class ConsumerCore:
             record.attempt = tried  # by those who crashed meanwhile
             return self._give_up(record, "timeout")
         record.attempt = self.begin(record)
+        record.version = self.store.version()
         self._number += 1
         record.delivery = f"{self._prefix}{self._number}"
         record.delivered_at = now

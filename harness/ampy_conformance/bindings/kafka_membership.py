@@ -418,10 +418,11 @@ class KafkaMembership:
         if not moved:
             return
         offsets = [TopicPartition(*part, each.wanted or 0) for part, each in moved.items()]
+        ledgers = list(moved.values())
         for each in moved.values():
             each.wanted = None
         self._sent.append(moved)
-        self._orders.append(lambda: self.send(offsets))
+        self._orders.append(lambda: self._send_mine(offsets, ledgers))
         if not at_once:
             self._resting = True
             self._loop.call_later(COMMIT_EVERY, self._rested)
@@ -429,6 +430,21 @@ class KafkaMembership:
     def _rested(self) -> None:
         self._resting = False
         self._commit()
+
+    def _send_mine(self, offsets: list[TopicPartition], ledgers: list[Ledger]) -> None:
+        """Send what is still this member's when the thread comes to it.
+
+        The broker asks who commits, and not whose the partition is: it would set the next owner back.
+        """
+        mine = [
+            each
+            for each, ledger in zip(offsets, ledgers, strict=True)
+            if self._current.get((each.topic, each.partition)) is ledger
+        ]
+        if mine:
+            self.send(mine)
+        else:
+            self._tell(self._committed, {})
 
     def send(self, offsets: list[TopicPartition]) -> None:
         """Send a commit, in the thread; the answer comes through its polls."""

@@ -37,6 +37,7 @@ class Record:
     refused: bool = False  # admission has refused it
     lane: str = ""  # the queue in which it waits
     claims: tuple[Claim, ...] | None = None  # what its payload says, where admission has seen it
+    version: int = -1  # of the group's memory when its handler was called
     followed: bool = False  # the broker has more that comes right behind it
 
     @property

@@ -167,6 +167,11 @@ class Store:
 
     # -- what was handled ---------------------------------------------------------------
 
+    def version(self) -> int:
+        """Return a number that is another one when another member has written."""
+        self._refresh()
+        return self._version
+
     def seen(self, ids: Sequence[str]) -> bool:
         """Tell whether any of the ids was handled."""
         change = self._change
