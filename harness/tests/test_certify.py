@@ -135,6 +135,7 @@ def test_the_same_seed_gives_the_same_verdicts(tmp_path):
         (["py:nosuch.module:Driver"], 2, "cannot be loaded"),
         (["exec:/bin/true"], 3, "before it answered hello"),
         (["mem", "--clause", "HDR-99"], 2, "there is no clause 'HDR-99'"),
+        (["mem", "--clause", "SLO-05"], 2, "judged under faults only; add --faults all"),
         (["mem", "--group", "ABC"], 2, "there is no group 'ABC'"),
         (["mem", "--profile", "everything"], 2, "there is no profile 'everything'"),
         (["mem", "--known-failures", "/no/such/file"], 2, "cannot read the known failures"),

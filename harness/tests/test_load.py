@@ -331,6 +331,7 @@ def test_who_waits_for_a_processor_is_starved_and_who_sleeps_is_not() -> None:
     # The receiver was starved, whatever its sender used.
     two = {"ours": {"a": 0.95, "b": 0.5}, "waited": {"a": 0.05, "b": 0.35}}
     assert "the b waited 35%" in usage(**two).starved(["a", "b"])
+    assert usage(**two).starved(["a", "b"]).startswith("the machine is too small for this load: ")
     assert usage(foreign=0.2, ours={"a": 0.6, "b": 0.1}).starved(["b", "a"])
 
 

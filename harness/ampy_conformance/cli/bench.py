@@ -26,7 +26,7 @@ from ampy_conformance.suite.verdicts import Inconclusive, NotClaimed, NotRun
 Examples:
   ampy-conform bench publish nats
   ampy-conform bench consume kafka --rate 2000 --duration 30 --mix 65536:1
-  ampy-conform bench publish exec:./my-driver --broker nats://127.0.0.1:4222 --dedicated-broker
+  ampy-conform bench publish exec:./my-driver/driver --broker nats://127.0.0.1:4222 --dedicated-broker
 \b
 It measures and judges nothing; `ampy-conform load` judges.
 \b

@@ -21,19 +21,23 @@ from rich.progress import (
 )
 
 from ampy_conformance import _process
+from ampy_conformance import contract as contracts
 from ampy_conformance import driver as drivers
 from ampy_conformance import history as histories
 from ampy_conformance._errors import ConformError, HarnessError, UsageError
+from ampy_conformance._layout import room
 from ampy_conformance.broker import PROVISIONS
 from ampy_conformance.cli import _driver
 from ampy_conformance.cli._numbers import FloatRange
 from ampy_conformance.cli._progress import Lines
+from ampy_conformance.contract import references
 from ampy_conformance.report import console as rendering
 from ampy_conformance.report import formats, lines
 from ampy_conformance.suite import child, components, follow
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Sequence
 
 MARKS = {
     "pass": "[green]pass[/]",
@@ -55,7 +59,7 @@ SAME_REASON = 3
 Examples:
   ampy-conform certify nats                          the reference binding on an embedded nats-server
   ampy-conform certify kafka                         the same on an embedded Apache Kafka
-  ampy-conform certify "exec:./my-driver --flag"     your binding, through your driver
+  ampy-conform certify "exec:./my-driver/driver --flag"     your binding, through your driver
   ampy-conform certify nats --clause ORD-01 -v       one clause, case by case
   ampy-conform certify nats --faults all             and under crashes, cuts and restarts
   ampy-conform explain ORD-01                        what a clause says, and what to look at
@@ -189,6 +193,7 @@ def command(
             raise UsageError(f"the folder of {path} does not exist; create it first")
     if history is not None and no_history:
         raise UsageError("--history and --no-history exclude each other: leave one of them out")
+    _demand_judges(() if faults else clauses, spec)
     if history is None and report is not None and not no_history:
         history = histories.beside(report)
     lacking = components.missing_for(f"certify {driver}") if if_possible else []
@@ -239,6 +244,16 @@ def command(
     else:
         rendering.show(whole, Console(), report)
     return int(whole.end["exit"])
+
+
+def _demand_judges(clauses: Sequence[str], spec: Path | None) -> None:
+    """Say what is missing where nothing that judges these clauses would run."""
+    judges = references.judges(room("conformance"), contracts.load(spec).root) if clauses else {}
+    files = [[one.file for one in judges.get(each, ())] for each in clauses]
+    if files and all(map(references.under_faults_only, files)):
+        raise UsageError(
+            f"{', '.join(clauses)}: judged under faults only; add --faults all, or a fault's name"
+        )
 
 
 def _read(path: Path, log: Path) -> lines.Report:

@@ -33,7 +33,7 @@ EXAMPLES = 5
     epilog="""\b
 Examples:
   ampy-conform compare mem nats kafka                the reference bindings, three brokers
-  ampy-conform compare nats "exec:./my-driver" -v    yours against the reference
+  ampy-conform compare nats "exec:./my-driver/driver"    yours against the reference
 \b
 Exit codes: 0 all are the same, 1 they differ, 2 usage, 3 harness or broker failure,
 6 a binding did not come through the scenario."""

@@ -122,7 +122,9 @@ def _clause(contract: Contract, clause: Clause, *, as_json: bool) -> None:
     for each in clause.look:
         rows.add_row("look at", escape(each))
     if facts["tests"]:
-        rows.add_row("try", f"ampy-conform certify DRIVER --clause {clause.id} -v")
+        files = [each["case"].partition("::")[0] for each in facts["tests"]]
+        faults = " --faults all" if references.under_faults_only(files) else ""
+        rows.add_row("try", f"ampy-conform certify DRIVER --clause {clause.id}{faults} -v")
     console.print(rows)
 
 

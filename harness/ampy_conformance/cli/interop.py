@@ -48,7 +48,7 @@ MARKS = {
 \b
 Examples:
   ampy-conform interop                            all that are shipped here, NATS and Kafka apart
-  ampy-conform interop nats "exec:./my-driver"    yours with the reference, both ways
+  ampy-conform interop nats "exec:./my-driver/driver"    yours with the reference, both ways
   ampy-conform interop kafka --json > a.json      keep the answers, and later
   ampy-conform interop --from a.json              make a page in Markdown of them
 \b

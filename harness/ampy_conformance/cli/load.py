@@ -71,7 +71,7 @@ Examples:
   ampy-conform load nats --quick                       twenty seconds: gross failures only
   ampy-conform load nats                               two to six minutes, and a verdict
   ampy-conform load kafka --rate 2000 --mix 300:1 --domains orders,bars
-  ampy-conform load exec:./my-driver --only latency --report load.jsonl --json
+  ampy-conform load exec:./my-driver/driver --only latency --report load.jsonl --json
 \b
 The raw client of the broker is under the same load in turns with the binding: what it does not
 achieve on this machine is not held against the binding. See docs/slo.md.

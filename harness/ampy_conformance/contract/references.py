@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ampy_conformance.contract.registry import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 
@@ -23,6 +23,11 @@ class SuiteRef:
     name: str
     line: int
     doc: str
+
+
+def under_faults_only(files: Collection[str]) -> bool:
+    """Tell whether these judges of a clause are temporal properties alone, which need a campaign."""
+    return bool(files) and all(each.endswith(".sql") for each in files)
 
 
 @dataclass(frozen=True)

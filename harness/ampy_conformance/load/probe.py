@@ -114,9 +114,11 @@ class Usage:
             waited = self.waited.get(name, 0.0)
             busy = waited > WAITED or (self.foreign or 0.0) > FOREIGN
             if busy and self.ours.get(name, 0.0) + waited >= HUNGRY:
+                others = self.foreign or 0.0
+                why = "busy" if others > FOREIGN else "too small for this load"
                 return (
-                    f"the machine is busy: the {name} waited {waited:.0%} of the time for a "
-                    f"processor, and others used {self.foreign or 0.0:.0%} of the machine"
+                    f"the machine is {why}: the {name} waited {waited:.0%} of the time for a "
+                    f"processor, and others used {others:.0%} of the machine"
                 )
         return ""
 

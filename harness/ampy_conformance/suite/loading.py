@@ -302,7 +302,7 @@ class Loading:
             claimed = "slo" in self.session.hello.profiles
             if refusal.op == "load_plan" and refusal.code == "unsupported" and not claimed:
                 raise NotClaimed(
-                    "the driver has no load_plan: nothing can be measured"
+                    "the driver has no load_plan: nothing can be measured (docs/drivers.md, `Under load`)"
                 ) from refusal
             if not broker.alive:
                 raise BrokerError(self._died()) from refusal

@@ -18,7 +18,7 @@ SUFFIX = ".certificate.json"
     epilog="""\b
 Examples:
   ampy-conform report keygen signing.pem
-  ampy-conform certify "exec:./my-driver" --report run.jsonl
+  ampy-conform certify "exec:./my-driver/driver" --report run.jsonl
   ampy-conform report sign run.jsonl --key signing.pem --driver ./my-driver
   ampy-conform report verify run.jsonl.certificate.json --key signing.pem.pub
 \b
