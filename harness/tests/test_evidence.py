@@ -65,8 +65,10 @@ def test_a_violation_under_a_fault_has_its_neighbours_and_the_fault(tmp_path):
         "--faults", "kill-before-effect", "--case", "under_fault",
     )  # fmt: skip
     case = next(each for each in failed(report) if each["property"] == "lost")
-    kinds = [each["kind"] for each in case["transcript"]]
-    assert {"invoke", "ok", "deliver", "fault", "audit"} <= set(kinds)
+    kinds = {each["kind"] for each in case["transcript"]}
+    assert {"deliver", "fault", "audit"} <= kinds
+    # Which record was lost is chance: one that the binding published, or one that was put there raw.
+    assert {"invoke", "ok"} <= kinds or "inject" in kinds
     (focus,) = case["focus"]
     (lost,) = [each for each in case["transcript"] if each["seq"] == focus]
     mine = [each for each in case["transcript"] if each.get("body_hash") == lost["body_hash"]]
