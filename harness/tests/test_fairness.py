@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -119,8 +118,8 @@ HOARDS = """
 """
 
 
-def outcomes(tmp_path: Path, body: str, *clauses: str, scale: str = "1") -> dict[str, str]:
-    """Certify a driver with this source, and return what became of these clauses."""
+def certified(tmp_path: Path, body: str, *clauses: str, scale: str = "1") -> lines.Report:
+    """Certify a driver with this source for these clauses, and return the report."""
     (tmp_path / "fair.py").write_text(textwrap.dedent(body), "utf-8")
     path = tmp_path / "report.jsonl"
     selected = [word for each in clauses for word in ("--clause", each)]
@@ -145,7 +144,13 @@ def outcomes(tmp_path: Path, body: str, *clauses: str, scale: str = "1") -> dict
     )
     report = lines.read(path)
     assert report.end["exit"] in (0, 1, 6), done.stdout + done.stderr
-    return {each: report.clauses[each]["outcome"] for each in clauses}
+    return report
+
+
+def outcomes(tmp_path: Path, body: str, *clauses: str) -> dict[str, str]:
+    """Certify a driver with this source, and return what became of these clauses."""
+    found = certified(tmp_path, body, *clauses).clauses
+    return {each: found[each]["outcome"] for each in clauses}
 
 
 def test_a_late_redelivery_is_no_loss(tmp_path: Path) -> None:
@@ -159,10 +164,12 @@ def test_dead_letters_are_waited_for_as_long_as_the_contract_allows(tmp_path: Pa
 
 
 def test_what_never_becomes_a_dead_letter_is_not_waited_for_in_every_case(tmp_path: Path) -> None:
-    began = time.monotonic()
-    found = outcomes(tmp_path, HOARDS, "DLQ-02", "DLQ-03", scale="0.2")
-    assert found == {"DLQ-02": "fail", "DLQ-03": "fail"}  # each by one of its cases
-    assert time.monotonic() - began < 200  # twenty cases of 24 s each would be more than twice that
+    report = certified(tmp_path, HOARDS, "DLQ-02", "DLQ-03", scale="0.2")
+    for clause in ("DLQ-02", "DLQ-03"):
+        first, *others = [e["outcome"] for e in report.cases if clause in e["clauses"]]
+        assert first == "fail"  # waited for in full
+        assert others
+        assert set(others) == {"inconclusive"}
 
 
 def test_replays_are_judged_where_they_arrive(tmp_path: Path) -> None:

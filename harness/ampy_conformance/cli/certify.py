@@ -193,7 +193,7 @@ def command(
             raise UsageError(f"the folder of {path} does not exist; create it first")
     if history is not None and no_history:
         raise UsageError("--history and --no-history exclude each other: leave one of them out")
-    _demand_judges(() if faults else clauses, spec)
+    _demand_judges(clauses, faults, spec)
     if history is None and report is not None and not no_history:
         history = histories.beside(report)
     lacking = components.missing_for(f"certify {driver}") if if_possible else []
@@ -246,11 +246,13 @@ def command(
     return int(whole.end["exit"])
 
 
-def _demand_judges(clauses: Sequence[str], spec: Path | None) -> None:
+def _demand_judges(clauses: Sequence[str], faults: Sequence[str], spec: Path | None) -> None:
     """Say what is missing where nothing that judges these clauses would run."""
-    judges = references.judges(room("conformance"), contracts.load(spec).root) if clauses else {}
+    if faults or not clauses:
+        return
+    judges = references.judges(room("conformance"), contracts.load(spec).root)
     files = [[one.file for one in judges.get(each, ())] for each in clauses]
-    if files and all(map(references.under_faults_only, files)):
+    if all(map(references.under_faults_only, files)):
         raise UsageError(
             f"{', '.join(clauses)}: judged under faults only; add --faults all, or a fault's name"
         )

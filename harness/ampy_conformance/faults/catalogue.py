@@ -211,21 +211,22 @@ def full_stream(campaign: Campaign) -> int:
 # -- network ----------------------------------------------------------------------------
 
 
-def _network(
-    campaign: Campaign, name: str, seconds: float, *, begin: Any, effective: Any, probe: Any = None
-) -> int:
-    """Let the proxy misbehave for a while.
+def _first_byte(proxy: Any) -> float | None:
+    """Return how many seconds a connection of our own waits for its first byte; None where it never comes."""
+    with proxy.probe() as seconds:
+        found: float | None = seconds
+    return found
 
-    It counts where `effective` says so of what `probe` found at the proxy, without one of the seconds until a
-    connection of our own was sent its first byte.
-    """
+
+def _silent(proxy: Any) -> bool:
+    return _first_byte(proxy) is None
+
+
+def _network(campaign: Campaign, name: str, seconds: float, *, begin: Any, shows: Any) -> int:
+    """Let the proxy misbehave for a while; it counts where that `shows` at the proxy."""
     campaign.fault(name)
     begin(campaign.proxy)
-    if probe is not None:
-        fired = bool(effective(probe(campaign.proxy)))
-    else:
-        with campaign.proxy.probe() as reached:
-            fired = bool(effective(reached))
+    fired = bool(shows(campaign.proxy))
     time.sleep(seconds)
     campaign.proxy.restore()
     campaign.healed()
@@ -238,9 +239,7 @@ def _network(
     reaches=RECOVERY, needs=("network",),
 )  # fmt: skip
 def cut(campaign: Campaign) -> int:
-    return _network(
-        campaign, "cut", 1.0, begin=lambda proxy: proxy.cut(), effective=lambda s: s is None
-    )
+    return _network(campaign, "cut", 1.0, begin=lambda proxy: proxy.cut(), shows=_silent)
 
 
 @fault(
@@ -262,9 +261,7 @@ def lost_answers(campaign: Campaign) -> int:
         campaign.proxy.restore()
         campaign.healed()
         time.sleep(0.6)
-    return _network(
-        campaign, "lost-answers", UNHEARD, begin=begin, effective=lambda seconds: seconds is None
-    )
+    return _network(campaign, "lost-answers", UNHEARD, begin=begin, shows=_silent)
 
 
 @fault(
@@ -276,7 +273,7 @@ def black_hole(campaign: Campaign) -> int:
         proxy.poison("timeout", timeout=0)
         proxy.poison("timeout", timeout=0, downstream=False)
 
-    return _network(campaign, "black-hole", UNHEARD, begin=begin, effective=lambda s: s is None)
+    return _network(campaign, "black-hole", UNHEARD, begin=begin, shows=_silent)
 
 
 @fault(
@@ -288,7 +285,7 @@ def latency(campaign: Campaign) -> int:
         "latency",
         2.0,
         begin=lambda proxy: proxy.poison("latency", latency=300, jitter=150),
-        effective=lambda seconds: seconds is not None and seconds > 0.1,
+        shows=lambda proxy: (_first_byte(proxy) or 0.0) > 0.1,
     )
 
 
@@ -302,8 +299,7 @@ def reset(campaign: Campaign) -> int:
         "reset",
         1.0,
         begin=lambda proxy: (proxy.poison("reset_peer", timeout=100), proxy.drop()),
-        probe=lambda proxy: proxy.resets(),
-        effective=bool,
+        shows=lambda proxy: proxy.resets(),
     )
 
 
@@ -321,8 +317,7 @@ def narrow(campaign: Campaign) -> int:
         "narrow",
         2.0,
         begin=begin,
-        probe=lambda proxy: proxy.poisons(),
-        effective=lambda count: count == 3,
+        shows=lambda proxy: proxy.poisons() == 3,
     )
 
 
