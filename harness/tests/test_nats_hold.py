@@ -174,6 +174,27 @@ def test_an_answer_of_before_the_gap_is_not_believed(monkeypatch):
     run(scene())
 
 
+def test_a_memory_that_cannot_be_asked_holds_nothing_up_for_ever(monkeypatch):
+    broker = Broker(monkeypatch)
+
+    def broken(_):
+        raise OSError("the file is locked")
+
+    async def scene():
+        broker.give_elsewhere(1)
+        await broker.give(2)
+        broker.handled = broken
+        broker.open.discard(1)
+        await broker.member._look()
+        with pytest.raises(OSError, match="locked"):
+            broker.member._release()
+        broker.member._hold.deadline = 0.0
+        broker.member._release()
+        assert broker.taken == [2]
+
+    run(scene())
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_a_pinned_member_is_heard_of_before_the_server_takes_it_for_dead(monkeypatch, full):
     broker = Broker(monkeypatch, max_in_flight=2)

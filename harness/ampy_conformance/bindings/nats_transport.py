@@ -253,9 +253,10 @@ class NatsMembership:
                 pause = 0.1 if self._hold else min(0.5, self._renew_every)
                 await asyncio.wait_for(self._wake.wait(), pause)
             if self._hold is not None:
-                # Whatever goes wrong with a look, the next one may be better.
+                # Whatever goes wrong with a look, the next one may be better, and in the end it is over.
                 with contextlib.suppress(Exception):
                     await self._look()
+                with contextlib.suppress(Exception):
                     self._release()
 
     async def _ask(self, more: int, now: float) -> None:
@@ -359,12 +360,14 @@ class NatsMembership:
         hold = self._hold
         if hold is None:
             return
-        if hold.complete(self._open):
-            self._leave_out(hold)
-        if hold.complete(self._open) or hold.overdue():
-            self._hold = None
-            for each in hold.in_order():
-                self._taken(each)
+        if not hold.overdue():
+            if hold.complete(self._open):
+                self._leave_out(hold)
+            if not hold.complete(self._open):
+                return
+        self._hold = None
+        for each in hold.in_order():
+            self._taken(each)
 
     def _leave_out(self, hold: Hold) -> None:
         """Forget what another member is through with, and pass it on if it is held.
